@@ -1,0 +1,2 @@
+/** Package. */
+package dev.baton.lab;

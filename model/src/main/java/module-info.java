@@ -1,0 +1,8 @@
+/** What a model repository holds: configuration, weights, tokenizer and chat template. */
+module dev.baton.model {
+    requires transitive dev.baton.protocol;
+    requires transitive tools.jackson.databind;
+    requires static transitive org.jspecify;
+
+    exports dev.baton.model;
+}

@@ -1,0 +1,130 @@
+package dev.baton.tensor;
+
+/**
+ * The operators of a device. Activations are F32 on a CPU ([tokens, features], rows may be strided); weights are what
+ * their file holds. T is the number of tokens of the step. No operator allocates memory that outlives the call, and
+ * the sum order of every operator is fixed, so that one plan gives the same bits each time on one device and layout.
+ */
+public interface Ops {
+    /**
+     * out[t] = table[ids[t] - firstId], or zeros where the id lies outside the table (a vocabulary shard).
+     *
+     * @param ids I32 [T]
+     * @param table [rows, hidden]
+     * @param out F32 [T, hidden]
+     */
+    void embed(Tensor ids, Tensor table, int firstId, Tensor out);
+
+    /** out = x / sqrt(mean(x^2) + epsilon) * weight, per row. x and out [T, n] (may be the same), weight [n]. */
+    void rmsNorm(Tensor x, Tensor weight, float epsilon, Tensor out);
+
+    /** residual += x; out = rmsNorm(residual). All [T, n]; out may be x. */
+    void addRmsNorm(Tensor residual, Tensor x, Tensor weight, float epsilon, Tensor out);
+
+    /** out = x W^T + b. x [T, in], out [T, out]. */
+    void linear(Tensor x, Weight weight, Tensor out);
+
+    /**
+     * A matrix a head: out[t, h] = W[h] x[t, h].
+     *
+     * @param x [T, heads * in]
+     * @param matrices [heads, out, in]
+     * @param out [T, heads * out]
+     */
+    void headLinear(Tensor x, Tensor matrices, Tensor out);
+
+    /** target += x, both [T, n]. */
+    void add(Tensor target, Tensor x);
+
+    /** out = x, both [T, n] with any strides and F32 or BF16. */
+    void copy(Tensor x, Tensor out);
+
+    /** out = silu(gate) * up, all [T, n]; out may be gate. */
+    void siluMul(Tensor gate, Tensor up, Tensor out);
+
+    /**
+     * Rotates in place, for every head, the {@code rotaryDim} elements that begin at {@code offset} of its
+     * {@code headDim}.
+     *
+     * @param x [T, heads * headDim]
+     * @param positions I32 [T]
+     * @param table F32 [maxPositions, rotaryDim]: cos in the first half of a row, sin in the second
+     * @param interleaved pairs are (2i, 2i+1); otherwise (i, i + rotaryDim/2)
+     */
+    void rope(
+            Tensor x,
+            Tensor positions,
+            Tensor table,
+            int heads,
+            int headDim,
+            int offset,
+            int rotaryDim,
+            boolean interleaved);
+
+    /** cache[slots[t]] = x[t] for each t; x [T, n] F32, slots I32 [T], cache [slots, n] F32 or BF16. */
+    void scatterRows(Tensor x, Tensor slots, Tensor cache);
+
+    /** out[t] = cache[slots[t]]; the reverse of {@link #scatterRows}. Also picks the last rows of sequences. */
+    void gatherRows(Tensor cache, Tensor slots, Tensor out);
+
+    /**
+     * Causal attention over a paged cache; grouped heads: query head h reads key head h * kvHeads / heads.
+     *
+     * @param q F32 [T, heads * headDim]
+     * @param keys cache [slots, kvHeads * headDim], F32 or BF16
+     * @param values cache [slots, kvHeads * valueDim]
+     * @param out F32 [T, heads * valueDim]
+     */
+    void attention(
+            Tensor q,
+            Tensor keys,
+            Tensor values,
+            AttentionBatch batch,
+            int heads,
+            int kvHeads,
+            int headDim,
+            int valueDim,
+            float scale,
+            Tensor out);
+
+    /**
+     * MLA in its absorbed form: one key head of latentDim + ropeDim shared by all query heads, its first latentDim
+     * elements are the value (DeepSeek-V2, section 2.1).
+     *
+     * @param q F32 [T, heads * (latentDim + ropeDim)]
+     * @param cache [slots, latentDim + ropeDim]
+     * @param out F32 [T, heads * latentDim]
+     */
+    void latentAttention(
+            Tensor q,
+            Tensor cache,
+            AttentionBatch batch,
+            int heads,
+            int latentDim,
+            int ropeDim,
+            float scale,
+            Tensor out);
+
+    /**
+     * Chooses experts. Ties go to the lower id. Ineligible groups are masked with -infinity (as DeepSeek's reference
+     * and SGLang do).
+     *
+     * @param logits F32 [T, experts]
+     * @param ids I32 [T, topK]
+     * @param weights F32 [T, topK]
+     */
+    void gate(Tensor logits, GateSpec spec, Tensor ids, Tensor weights);
+
+    /**
+     * out[t] = sum over k of weights[t, k] * expert(ids[t, k])(x[t]); ids outside this rank's experts add nothing.
+     *
+     * @param x F32 [T, hidden]
+     * @param ids I32 [T, topK]
+     * @param weights F32 [T, topK]
+     * @param out F32 [T, hidden], overwritten
+     */
+    void experts(Tensor x, Tensor ids, Tensor weights, ExpertWeights experts, Tensor out);
+
+    /** out[t] = the index of the largest logit of row t (the lowest such index). logits F32 [T, n], out I32 [T]. */
+    void argmax(Tensor logits, Tensor out);
+}

@@ -1,0 +1,2 @@
+/** Tensors and the Device SPI. */
+package dev.baton.tensor;
