@@ -1,2 +1,2 @@
-/** Package. */
+/** The engine as others use it. */
 package dev.baton.engine;

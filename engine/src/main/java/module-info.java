@@ -1,0 +1,12 @@
+/** The serving engine: request, cache, schedule, forward, arch, sample, parallel, disagg. */
+module dev.baton.engine {
+    requires transitive dev.baton.protocol;
+    requires transitive dev.baton.model;
+    requires transitive dev.baton.tensor;
+    requires transitive dev.baton.trace;
+    requires static transitive org.jspecify;
+
+    exports dev.baton.engine;
+    exports dev.baton.engine.request;
+    exports dev.baton.engine.schedule;
+}
