@@ -2,8 +2,10 @@
 module dev.baton.tensor {
     requires transitive dev.baton.model;
     requires jdk.incubator.vector;
+    requires jdk.management;
     requires static transitive org.jspecify;
 
     exports dev.baton.tensor;
+    exports dev.baton.tensor.cpu;
     exports dev.baton.tensor.parallel;
 }

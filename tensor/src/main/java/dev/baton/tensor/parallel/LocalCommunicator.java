@@ -1,0 +1,251 @@
+package dev.baton.tensor.parallel;
+
+import dev.baton.model.DType;
+import dev.baton.tensor.Tensor;
+import dev.baton.tensor.TensorException;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import java.util.concurrent.atomic.AtomicReferenceArray;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorSpecies;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Collectives between ranks that are threads of one JVM: each reads the others' tensors where they lie. Sums are taken
+ * in rank order. A collective meets twice: once when every tensor is posted, once when nobody reads them any more; it
+ * allocates nothing.
+ */
+public final class LocalCommunicator implements Communicator {
+    private static final VectorSpecies<Float> SPECIES = FloatVector.SPECIES_PREFERRED;
+    private static final ByteOrder ORDER = ByteOrder.nativeOrder();
+
+    /** What the ranks of one group share: the tensor each has posted, and the meeting point. */
+    private record Shared(
+            Rendezvous rendezvous, AtomicReferenceArray<Tensor> inputs, AtomicReferenceArray<String> operations) {}
+
+    private final Shared shared;
+    private final int rank;
+    private final int size;
+
+    private LocalCommunicator(Shared shared, int rank, int size) {
+        this.shared = shared;
+        this.rank = rank;
+        this.size = size;
+    }
+
+    /**
+     * A group of ranks; element r of the list belongs to rank r's thread. A subset of ranks (an attention-TP group, the
+     * experts' group) is a group of its own.
+     *
+     * @param deadline how long a rank waits for the others in one collective
+     */
+    public static List<Communicator> group(int size, Duration deadline) {
+        if (size < 1) {
+            throw new TensorException(TensorException.Code.SHAPE, "a group has at least one rank, not " + size);
+        }
+        Shared shared = new Shared(
+                new Rendezvous(size, deadline), new AtomicReferenceArray<>(size), new AtomicReferenceArray<>(size));
+        List<Communicator> ranks = new ArrayList<>();
+        for (int r = 0; r < size; r++) {
+            ranks.add(new LocalCommunicator(shared, r, size));
+        }
+        return List.copyOf(ranks);
+    }
+
+    @Override
+    public int rank() {
+        return rank;
+    }
+
+    @Override
+    public int size() {
+        return size;
+    }
+
+    /** Each rank sums its share of the elements and writes the sum to all ranks' tensors. */
+    @Override
+    public void allReduce(Tensor x) {
+        requireF32("allReduce", x);
+        if (size == 1) {
+            return;
+        }
+        post("allReduce", x);
+        long elements = x.elements();
+        long from = share(elements, rank);
+        long to = share(elements, rank + 1);
+        int columns = x.columns();
+        while (from < to) {
+            long row = from / columns;
+            int column = (int) (from % columns);
+            int count = (int) Math.min(to - from, columns - column);
+            sumRow(row, column, count, null, 0);
+            from += count;
+        }
+        shared.rendezvous.await(rank, "allReduce");
+    }
+
+    /** First element of a rank's share; whole cache lines, so that two ranks do not write to one. */
+    private long share(long elements, int r) {
+        return r == size ? elements : elements * r / size / 16 * 16;
+    }
+
+    /**
+     * Sums columns of one row over all ranks, into {@code target} from element {@code targetIndex} on, or into all
+     * ranks' own tensors when it is null.
+     */
+    private void sumRow(long row, int column, int count, @Nullable Tensor target, long targetIndex) {
+        int lanes = SPECIES.length();
+        int i = 0;
+        for (; i + lanes <= count; i += lanes) {
+            Tensor first = input(0);
+            FloatVector sum =
+                    FloatVector.fromMemorySegment(SPECIES, first.memory(), offset(first, row, column + i), ORDER);
+            for (int r = 1; r < size; r++) {
+                Tensor x = input(r);
+                sum = sum.add(FloatVector.fromMemorySegment(SPECIES, x.memory(), offset(x, row, column + i), ORDER));
+            }
+            if (target != null) {
+                sum.intoMemorySegment(target.memory(), (targetIndex + i) * 4, ORDER);
+            } else {
+                for (int r = 0; r < size; r++) {
+                    Tensor x = input(r);
+                    sum.intoMemorySegment(x.memory(), offset(x, row, column + i), ORDER);
+                }
+            }
+        }
+        for (; i < count; i++) {
+            float sum = 0;
+            for (int r = 0; r < size; r++) {
+                Tensor x = input(r);
+                float value = x.memory().get(ValueLayout.JAVA_FLOAT_UNALIGNED, offset(x, row, column + i));
+                sum = r == 0 ? value : sum + value;
+            }
+            if (target != null) {
+                target.memory().set(ValueLayout.JAVA_FLOAT_UNALIGNED, (targetIndex + i) * 4, sum);
+            } else {
+                for (int r = 0; r < size; r++) {
+                    Tensor x = input(r);
+                    x.memory().set(ValueLayout.JAVA_FLOAT_UNALIGNED, offset(x, row, column + i), sum);
+                }
+            }
+        }
+    }
+
+    private static long offset(Tensor x, long row, long column) {
+        return (row * x.rowStride() + column) * x.dtype().bytes();
+    }
+
+    @Override
+    public void allGather(Tensor x, Tensor out) {
+        if (out.rows() != (long) size * x.rows() || out.columns() != x.columns() || out.dtype() != x.dtype()) {
+            throw mismatch("allGather", "out must be [" + size + " * T, n]", x, out);
+        }
+        post("allGather", x);
+        for (int r = 0; r < size; r++) {
+            copyRows(input(r), out, (long) r * x.rows());
+        }
+        shared.rendezvous.await(rank, "allGather");
+    }
+
+    @Override
+    public void reduceScatter(Tensor x, Tensor out) {
+        requireF32("reduceScatter", x);
+        requireF32("reduceScatter", out);
+        if (x.rows() != (long) size * out.rows() || out.columns() != x.columns()) {
+            throw mismatch("reduceScatter", "x must be [" + size + " * T, n], out [T, n]", x, out);
+        }
+        post("reduceScatter", x);
+        for (int row = 0; row < out.rows(); row++) {
+            sumRow((long) rank * out.rows() + row, 0, out.columns(), out, row * out.rowStride());
+        }
+        shared.rendezvous.await(rank, "reduceScatter");
+    }
+
+    @Override
+    public void broadcast(Tensor x, int root) {
+        if (root < 0 || root >= size) {
+            throw new TensorException(TensorException.Code.SHAPE, "broadcast: root " + root + " of a group of " + size);
+        }
+        post("broadcast", x);
+        if (rank != root) {
+            copyRows(input(root), x, 0);
+        }
+        shared.rendezvous.await(rank, "broadcast");
+    }
+
+    @Override
+    public void barrier() {
+        shared.rendezvous.await(rank, "barrier");
+    }
+
+    @Override
+    public void abort(Throwable cause) {
+        shared.rendezvous.fail("rank " + rank + " failed: " + cause, cause);
+    }
+
+    /** Leaves the group: a rank that still calls a collective gets PEER instead of waiting for this one. */
+    @Override
+    public void close() {
+        if (size > 1) {
+            shared.rendezvous.fail("rank " + rank + " has left the group", null);
+        }
+    }
+
+    /** Shows this rank's tensor to the others and checks that all mean the same collective. */
+    private void post(String operation, Tensor x) {
+        shared.inputs.set(rank, x);
+        shared.operations.set(rank, operation);
+        shared.rendezvous.await(rank, operation);
+        for (int r = 0; r < size; r++) {
+            Tensor other = input(r);
+            if (!operation.equals(shared.operations.get(r))
+                    || other.rows() != x.rows()
+                    || other.columns() != x.columns()
+                    || other.dtype() != x.dtype()) {
+                TensorException exception = new TensorException(
+                        TensorException.Code.SHAPE,
+                        "rank " + rank + " calls " + operation + " of " + x + " while rank " + r + " calls "
+                                + shared.operations.get(r) + " of " + other);
+                shared.rendezvous.fail(exception.getMessage(), exception);
+                throw exception;
+            }
+        }
+    }
+
+    private Tensor input(int r) {
+        return Objects.requireNonNull(shared.inputs.get(r));
+    }
+
+    private static void copyRows(Tensor from, Tensor to, long firstRow) {
+        int bytes = from.dtype().bytes();
+        MemorySegment target = to.memory();
+        if (from.isDense() && to.isDense()) {
+            MemorySegment.copy(from.memory(), 0, target, firstRow * to.columns() * bytes, from.elements() * bytes);
+            return;
+        }
+        for (int row = 0; row < from.rows(); row++) {
+            MemorySegment.copy(
+                    from.memory(),
+                    row * from.rowStride() * bytes,
+                    target,
+                    (firstRow + row) * to.rowStride() * bytes,
+                    (long) from.columns() * bytes);
+        }
+    }
+
+    private static void requireF32(String operation, Tensor x) {
+        if (x.dtype() != DType.F32) {
+            throw new TensorException(TensorException.Code.DTYPE, operation + ": needs F32, got " + x);
+        }
+    }
+
+    private static TensorException mismatch(String operation, String rule, Tensor x, Tensor out) {
+        return new TensorException(
+                TensorException.Code.SHAPE, operation + ": " + rule + "; got x " + x + ", out " + out);
+    }
+}
