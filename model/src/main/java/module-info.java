@@ -5,4 +5,6 @@ module dev.baton.model {
     requires static transitive org.jspecify;
 
     exports dev.baton.model;
+    exports dev.baton.model.config;
+    exports dev.baton.model.safetensors;
 }
