@@ -5,4 +5,5 @@ module dev.baton.protocol {
     requires static transitive org.jspecify;
 
     exports dev.baton.protocol;
+    exports dev.baton.protocol.flag;
 }

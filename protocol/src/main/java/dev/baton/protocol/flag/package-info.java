@@ -1,0 +1,2 @@
+/** The dialect's launch flags: one catalogue, one parser. */
+package dev.baton.protocol.flag;
