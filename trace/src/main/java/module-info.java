@@ -1,5 +1,9 @@
-/** Traces: recording spans and writing Kineto-compatible files; reading and analysing them. */
+/** Traces: recording spans, writing and merging Kineto-compatible files. */
 module dev.baton.trace {
     requires transitive dev.baton.protocol;
     requires static transitive org.jspecify;
+
+    exports dev.baton.trace;
+    exports dev.baton.trace.record;
+    exports dev.baton.trace.write;
 }

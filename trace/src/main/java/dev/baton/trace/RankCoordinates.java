@@ -1,0 +1,57 @@
+package dev.baton.trace;
+
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/**
+ * Where a rank stands in the layout, and the file name that follows from it (dialect, section 2.3). TP rank and rank
+ * in the world are global numbers.
+ */
+public record RankCoordinates(int tp, int tpSize, int dp, int dpSize, int pp, int ppSize, int ep, int epSize) {
+    private static final Pattern LABEL = Pattern.compile("TP-(\\d+)(?:-DP-(\\d+))?(?:-PP-(\\d+))?(?:-EP-(\\d+))?");
+
+    /** A rank of a tensor parallel group inside a replica. */
+    public static RankCoordinates of(int tp, int tpSize, int dp, int dpSize) {
+        return new RankCoordinates(tp, tpSize, dp, dpSize, 0, 1, 0, 1);
+    }
+
+    /** Number of this rank among all ranks of the server. */
+    public int worldRank() {
+        return (dp * ppSize + pp) * tpSize + tp;
+    }
+
+    /** Ranks of the server. */
+    public int worldSize() {
+        return tpSize * dpSize * ppSize;
+    }
+
+    /** {@code TP-t[-DP-d][-PP-p][-EP-e]}; a part stands only when its size is above 1, TP always. */
+    public String fileLabel() {
+        return "TP-" + tp + (dpSize > 1 ? "-DP-" + dp : "") + (ppSize > 1 ? "-PP-" + pp : "")
+                + (epSize > 1 ? "-EP-" + ep : "");
+    }
+
+    /** {@code [prefix-]id-label[-stage].trace.json.gz}. */
+    public String fileName(String profileId, String prefix, String stage) {
+        return (prefix.isEmpty() ? "" : prefix + "-") + profileId + "-" + fileLabel()
+                + (stage.isEmpty() ? "" : "-" + stage) + ".trace.json.gz";
+    }
+
+    /** The label that a merged trace puts in front of a process id: {@code [TP00-DP01] } for what the file name says. */
+    public static String mergeLabel(String fileName) {
+        Matcher matcher = LABEL.matcher(fileName);
+        if (!matcher.find()) {
+            return "";
+        }
+        StringBuilder label = new StringBuilder("[");
+        String[] parts = {"TP", "DP", "PP", "EP"};
+        for (int i = 0; i < parts.length; i++) {
+            if (matcher.group(i + 1) != null) {
+                label.append(i == 0 ? "" : "-")
+                        .append(parts[i])
+                        .append(String.format("%02d", Integer.parseInt(matcher.group(i + 1))));
+            }
+        }
+        return label.append("] ").toString();
+    }
+}

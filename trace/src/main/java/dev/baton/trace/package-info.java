@@ -1,2 +1,0 @@
-/** Package. */
-package dev.baton.trace;

@@ -1,0 +1,77 @@
+package dev.baton.trace.record;
+
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Something that took time on one thread.
+ *
+ * @param kind which category it gets in the file
+ * @param name what it is
+ * @param threadId the thread
+ * @param startNanos {@link System#nanoTime}
+ * @param endNanos likewise
+ * @param detail what more is known; null for none
+ */
+public record Span(
+        Kind kind,
+        String name,
+        long threadId,
+        long startNanos,
+        long endNanos,
+        @Nullable Detail detail) {
+
+    /** The categories that Baton writes; their words are Kineto's. */
+    public enum Kind {
+        /** One operator call of the model. */
+        OPERATOR("cpu_op"),
+        /** A collective of ranks. */
+        COLLECTIVE("cpu_op"),
+        /** A step or a part of the scheduler's turn. */
+        ANNOTATION("user_annotation");
+
+        private final String category;
+
+        Kind(String category) {
+            this.category = category;
+        }
+
+        public String category() {
+            return category;
+        }
+    }
+
+    /** What more is known of a span. */
+    public sealed interface Detail {}
+
+    /**
+     * @param shapes dimensions of each tensor argument
+     * @param types its element type, in the words of PyTorch traces
+     */
+    public record Operands(long[][] shapes, String[] types) implements Detail {}
+
+    /**
+     * @param collective {@code allreduce}, {@code _allgather_base} and so on
+     * @param inElements elements sent by this rank
+     * @param outElements elements it ends with
+     * @param elementType in the words of PyTorch traces
+     * @param groupName process group
+     * @param groupRanks world ranks of the group
+     * @param waitNanos time until the last rank had arrived; the rest moved bytes
+     */
+    public record Collective(
+            String collective,
+            long inElements,
+            long outElements,
+            String elementType,
+            String groupName,
+            int[] groupRanks,
+            long waitNanos)
+            implements Detail {}
+
+    /**
+     * @param forwardStep number of the step since the start
+     * @param sequences batch size
+     * @param tokens new tokens
+     */
+    public record Step(long forwardStep, int sequences, int tokens) implements Detail {}
+}
