@@ -13,7 +13,8 @@ import org.jspecify.annotations.Nullable;
  * <p>Each rank keeps two tables, one row a live request: the slot table (position to cache slot) and the token pool
  * (position to token id). A step first writes {@link #prefixes} into the slot table, then the new tokens' slots and
  * ids. The id of a decode token is not known when the step is planned, so it is read from the token pool, where the
- * step before it wrote the token that it sampled at position {@code start + count}.
+ * step before it wrote the token that it sampled at position {@code start + count}. A decode token with an id of 0 or
+ * more is known (its KV came from a prefill server) and is written to the token pool like a prompt token.
  *
  * @param step counts from 1
  * @param mode what kind of step
@@ -29,6 +30,8 @@ import org.jspecify.annotations.Nullable;
  * @param sampling [B] parameters of each sequence
  * @param seeds [B] seed of each sequence's random numbers
  * @param logprobs [B] what log probabilities to return, null for none
+ * @param promptTokens [B] prompt length of each sequence: what stands at this position and after it was generated, which
+ *     matters for penalties and {@code min_new_tokens}; a retracted sequence is prefilled beyond it
  */
 public record StepPlan(
         long step,
@@ -43,7 +46,46 @@ public record StepPlan(
         boolean[] samples,
         SamplingParams[] sampling,
         long[] seeds,
-        EngineRequest.@Nullable LogprobSpec[] logprobs) {
+        EngineRequest.@Nullable LogprobSpec[] logprobs,
+        int[] promptTokens) {
+
+    /** A plan in which no sequence has generated anything before this step. */
+    public StepPlan(
+            long step,
+            ForwardMode mode,
+            int[] rows,
+            int[] tokenStart,
+            int[] starts,
+            int[] slots,
+            int[] inputIds,
+            List<Prefix> prefixes,
+            boolean[] samples,
+            SamplingParams[] sampling,
+            long[] seeds,
+            EngineRequest.@Nullable LogprobSpec[] logprobs) {
+        this(
+                step,
+                mode,
+                rows,
+                tokenStart,
+                starts,
+                slots,
+                inputIds,
+                prefixes,
+                samples,
+                sampling,
+                seeds,
+                logprobs,
+                endOf(starts, tokenStart));
+    }
+
+    private static int[] endOf(int[] starts, int[] tokenStart) {
+        int[] ends = new int[starts.length];
+        for (int b = 0; b < ends.length; b++) {
+            ends[b] = starts[b] + tokenStart[b + 1] - tokenStart[b];
+        }
+        return ends;
+    }
 
     /**
      * A sequence enters a row with a prefix already in the cache.
