@@ -5,5 +5,6 @@ module dev.baton.protocol {
     requires static transitive org.jspecify;
 
     exports dev.baton.protocol;
+    exports dev.baton.protocol.log;
     exports dev.baton.protocol.flag;
 }
