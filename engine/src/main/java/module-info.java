@@ -7,6 +7,9 @@ module dev.baton.engine {
     requires static transitive org.jspecify;
 
     exports dev.baton.engine;
+    exports dev.baton.engine.arch;
+    exports dev.baton.engine.forward;
+    exports dev.baton.engine.sample;
     exports dev.baton.engine.request;
     exports dev.baton.engine.schedule;
 }

@@ -21,8 +21,6 @@ import org.jspecify.annotations.Nullable;
  * @param rows [B] table row of each sequence
  * @param tokenStart [B + 1]
  * @param starts [B] position of the first new token: the cached length
- * @param promptLengths [B] length of the request's own prompt: what stands at this position and after it is output,
- *     also when a retracted request is computed anew (penalties and {@code min_new_tokens} count output)
  * @param slots [T] cache slot of each new token, 1 and up (slot 0 belongs to padding)
  * @param inputIds [T] token ids; -1 means "read the token pool"
  * @param prefixes what to write in the slot table first: cached prefixes of sequences that enter their row
@@ -39,7 +37,6 @@ public record StepPlan(
         int[] rows,
         int[] tokenStart,
         int[] starts,
-        int[] promptLengths,
         int[] slots,
         int[] inputIds,
         List<Prefix> prefixes,

@@ -1,0 +1,151 @@
+package dev.baton.engine.arch;
+
+import dev.baton.model.config.ModelConfig;
+import dev.baton.model.config.Rope;
+import dev.baton.tensor.Ops;
+import dev.baton.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * One rank's decoder: embedding, layers, final norm, output projection. Immutable but for nothing: activations live in
+ * the workspaces that each call brings along.
+ */
+public final class Decoder {
+    private final Embedding embedding;
+    private final List<DecoderLayer> layers;
+    /** F32 [hidden] */
+    private final Tensor finalNorm;
+
+    private final OutputHead head;
+    private final float epsilon;
+    private final WorkspacePlan stepBuffers;
+    private final WorkspacePlan logitBuffers;
+
+    /** F32 [T, hidden]: the residual stream. */
+    private final BufferSpec residual;
+    /** F32 [T, hidden]: a block's normed input. */
+    private final BufferSpec normed;
+    /** F32 [T, hidden]: a block's result, not yet added to the residual. */
+    private final BufferSpec result;
+    /** F32 [S, hidden]: rows whose logits are computed. */
+    private final BufferSpec chosen;
+
+    private final BufferSpec chosenResult;
+
+    /** What the rank's caller may choose. */
+    public record Options(int contextTokens, boolean alwaysAbsorbed) {}
+
+    /** Loads the rank's share of the weights. */
+    public Decoder(ModelConfig config, Layout layout, WeightLoader weights, Options options) {
+        ArchitectureSpec spec = Architectures.of(config);
+        WeightNames names = spec.names();
+        int hidden = config.hiddenSize();
+        this.stepBuffers = new WorkspacePlan();
+        this.logitBuffers = new WorkspacePlan();
+        this.epsilon = (float) config.rmsNormEpsilon();
+        this.residual = stepBuffers.floats("residual", hidden);
+        this.normed = stepBuffers.floats("normed", hidden);
+        this.result = stepBuffers.floats("result", hidden);
+        this.chosen = logitBuffers.floats("chosen", hidden);
+        this.chosenResult = logitBuffers.floats("chosenResult", hidden);
+
+        Rope rope = Rope.of(config.rope());
+        Tensor table = WeightLoader.upload(
+                weights.device(), rope.table(options.contextTokens()), options.contextTokens(), rope.rotaryDim());
+        this.embedding = new Embedding(config, names, layout, weights);
+        this.layers = new ArrayList<>();
+        for (int i = 0; i < config.layers(); i++) {
+            layers.add(layer(config, spec, layout, weights, table, i, options));
+        }
+        this.finalNorm = weights.vector(names.finalNorm() + ".weight", hidden);
+        this.head = new OutputHead(
+                config, names, layout, weights, config.tiedEmbeddings() ? embedding.table() : null, logitBuffers);
+    }
+
+    private DecoderLayer layer(
+            ModelConfig config,
+            ArchitectureSpec spec,
+            Layout layout,
+            WeightLoader weights,
+            Tensor rope,
+            int index,
+            Options options) {
+        WeightNames names = spec.names();
+        String prefix = names.layer(index);
+        String attention = prefix + names.attention();
+        AttentionBlock attentionBlock = switch (spec.attention()) {
+            case GROUPED -> new GroupedAttention(config, spec, layout, weights, attention, rope, stepBuffers);
+            case LATENT ->
+                new LatentAttention(config, layout, weights, attention, rope, stepBuffers, options.alwaysAbsorbed());
+        };
+        String mlp = prefix + names.mlp();
+        MlpBlock mlpBlock = config.sparse(index)
+                ? new MoeMlp(config, names, layout, weights, mlp, stepBuffers)
+                : new DenseMlp(
+                        "intermediate_size",
+                        config.hiddenSize(),
+                        config.intermediateSize(),
+                        names,
+                        layout.dense(),
+                        weights,
+                        mlp,
+                        stepBuffers);
+        return new DecoderLayer(
+                weights.vector(prefix + names.attentionNorm() + ".weight", config.hiddenSize()),
+                attentionBlock,
+                weights.vector(prefix + names.mlpNorm() + ".weight", config.hiddenSize()),
+                mlpBlock);
+    }
+
+    /** Buffers of a step, as many rows as the step has tokens. */
+    public WorkspacePlan stepBuffers() {
+        return stepBuffers;
+    }
+
+    /** Buffers of the output projection, as many rows as it computes at once. */
+    public WorkspacePlan logitBuffers() {
+        return logitBuffers;
+    }
+
+    /** Runs all layers over the step's tokens and writes their cache rows. */
+    public void forward(ForwardContext context, LayerHook hook) {
+        Ops ops = context.ops();
+        Workspace workspace = context.workspace();
+        int tokens = context.tokens();
+        Tensor stream = workspace.rows(residual, tokens);
+        Tensor x = workspace.rows(normed, tokens);
+        Tensor y = workspace.rows(result, tokens);
+        embedding.forward(context, stream);
+        for (int i = 0; i < layers.size(); i++) {
+            DecoderLayer layer = layers.get(i);
+            if (i == 0) {
+                ops.rmsNorm(stream, layer.attentionNorm(), epsilon, x);
+            } else {
+                ops.addRmsNorm(stream, y, layer.attentionNorm(), epsilon, x);
+            }
+            layer.attention().forward(context, i, x, y);
+            hook.cacheWritten(i);
+            ops.addRmsNorm(stream, y, layer.mlpNorm(), epsilon, x);
+            layer.mlp().forward(context, x, y);
+        }
+    }
+
+    /**
+     * Logits of some tokens of the step that {@link #forward} ran last.
+     *
+     * @param workspace of {@link #logitBuffers}
+     * @param tokens I32 [S], rows of the step
+     * @return F32 [S, vocabulary], valid until the next call
+     */
+    public Tensor logits(ForwardContext context, Workspace workspace, Tensor tokens) {
+        Ops ops = context.ops();
+        int rows = (int) tokens.size(0);
+        Tensor stream = workspace.rows(chosen, rows);
+        Tensor last = workspace.rows(chosenResult, rows);
+        ops.gatherRows(context.workspace().rows(residual, context.tokens()), tokens, stream);
+        ops.gatherRows(context.workspace().rows(result, context.tokens()), tokens, last);
+        ops.addRmsNorm(stream, last, finalNorm, epsilon, last);
+        return head.forward(context, workspace, last);
+    }
+}

@@ -1,0 +1,74 @@
+package dev.baton.engine.arch;
+
+import dev.baton.model.config.ModelConfig;
+import dev.baton.tensor.Ops;
+import dev.baton.tensor.Tensor;
+import dev.baton.tensor.Weight;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Output projection to the vocabulary; a rank computes its range and all ranks gather the whole. Runs in slices of a few
+ * rows, because a row of logits is as wide as the vocabulary.
+ */
+final class OutputHead {
+    private final int vocabulary;
+    private final int shardRows;
+    private final Layout layout;
+    /** [rows of this rank, hidden] */
+    private final Weight projection;
+    /** F32 [rows, vocabulary] */
+    private final BufferSpec logits;
+    /** F32 [rows, shardRows]; the last rank's tail is unused. Null on a single rank. */
+    private final @Nullable BufferSpec part;
+    /** F32 [ranks * rows, shardRows] */
+    private final @Nullable BufferSpec gathered;
+
+    /** @param tied the embedding's rows, null when the projection has weights of its own */
+    OutputHead(
+            ModelConfig config,
+            WeightNames names,
+            Layout layout,
+            WeightLoader weights,
+            @Nullable Tensor tied,
+            WorkspacePlan workspace) {
+        this.vocabulary = config.vocabSize();
+        this.layout = layout;
+        this.shardRows = layout.vocabularyShardRows(vocabulary);
+        int rank = layout.vocabulary().rank();
+        int rows = layout.vocabularyRows(vocabulary);
+        this.projection = tied != null
+                ? Weight.of(tied)
+                : weights.rows(names.output(), vocabulary, config.hiddenSize(), rank * shardRows, rows, false);
+        this.logits = workspace.floats("logits", vocabulary);
+        int ranks = layout.vocabulary().size();
+        this.part = ranks == 1 ? null : workspace.floats("logits.part", shardRows);
+        this.gathered = ranks == 1 ? null : workspace.floats("logits.gathered", ranks * shardRows);
+    }
+
+    /**
+     * @param workspace of the logits, as many rows as a slice has
+     * @param x normed hidden states, F32 [S, hidden]
+     * @return F32 [S, vocabulary], valid until the next call
+     */
+    Tensor forward(ForwardContext context, Workspace workspace, Tensor x) {
+        int rows = x.rows();
+        Ops ops = context.ops();
+        Tensor out = workspace.rows(logits, rows);
+        if (part == null || gathered == null) {
+            ops.linear(x, projection, out);
+            return out;
+        }
+        Tensor mine = workspace.rows(part, rows);
+        int ranks = layout.vocabulary().size();
+        Tensor all = workspace.rows(gathered, rows).reshape((long) ranks * rows, shardRows);
+        ops.linear(x, projection, mine.columnRange(0, projection.outFeatures()));
+        context.communicator().allGather(mine, all);
+        for (int rank = 0; rank < ranks; rank++) {
+            int count = layout.vocabularyRowsOf(rank, vocabulary);
+            ops.copy(
+                    all.rowRange((long) rank * rows, rows).columnRange(0, count),
+                    out.columnRange((long) rank * shardRows, count));
+        }
+        return out;
+    }
+}

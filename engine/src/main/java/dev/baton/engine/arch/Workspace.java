@@ -1,0 +1,96 @@
+package dev.baton.engine.arch;
+
+import dev.baton.model.DType;
+import dev.baton.tensor.AttentionBatch;
+import dev.baton.tensor.Device;
+import dev.baton.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The activation buffers of one rank, allocated once for the largest step. A step of T tokens uses the first T rows as
+ * dense views; views are kept from step to step while T stays the same. One thread.
+ */
+public final class Workspace {
+    private final int maxTokens;
+    /** [buffers] flat memory of maxTokens * columns elements. */
+    private final Tensor[] memory;
+    /** [buffers] the last view handed out. */
+    private final @Nullable Tensor[] views;
+
+    private final Device device;
+    /** I32 [1, maxTokens]: 0, 1, 2, ... */
+    private final Tensor identity;
+    /** I32 [2], [1], [1]: the batch of one sequence that attends to its own tokens only. */
+    private final Tensor queryStart;
+
+    private final Tensor context;
+    private final Tensor row;
+    private int ownTokens = -1;
+    private final MemorySegment staging = Arena.ofAuto().allocate(8, 8);
+
+    public Workspace(Device device, WorkspacePlan plan, int maxTokens) {
+        this.maxTokens = maxTokens;
+        List<BufferSpec> buffers = plan.buffers();
+        this.memory = new Tensor[buffers.size()];
+        this.views = new Tensor[buffers.size()];
+        this.device = device;
+        this.queryStart = device.allocate(DType.I32, 2);
+        this.context = device.allocate(DType.I32, 1);
+        this.row = device.allocate(DType.I32, 1);
+        this.identity = identity(device, maxTokens);
+        for (int i = 0; i < memory.length; i++) {
+            BufferSpec spec = buffers.get(i);
+            memory[i] = device.allocate(spec.dtype(), (long) maxTokens * spec.columns());
+        }
+    }
+
+    /** Most rows of a view. */
+    public int maxTokens() {
+        return maxTokens;
+    }
+
+    /** The buffer as a dense [rows, spec.columns]. */
+    public Tensor rows(BufferSpec spec, int rows) {
+        Tensor view = views[spec.index()];
+        if (view == null || view.size(0) != rows || view.size(1) != spec.columns()) {
+            if (rows > maxTokens) {
+                throw new IllegalArgumentException(
+                        "a step of " + rows + " rows is larger than the workspace of " + maxTokens);
+            }
+            view = Tensor.dense(memory[spec.index()].memory(), spec.dtype(), rows, spec.columns());
+            views[spec.index()] = view;
+        }
+        return view;
+    }
+
+    /**
+     * One sequence of {@code count} new tokens without cached ones, whose keys and values lie at rows 0 to count - 1 of
+     * what is given as its cache.
+     */
+    AttentionBatch ownTokens(int count) {
+        if (count != ownTokens) {
+            staging.set(ValueLayout.JAVA_INT, 0, 0);
+            staging.set(ValueLayout.JAVA_INT, 4, count);
+            device.toDevice(staging, queryStart);
+            device.toDevice(staging.asSlice(4, 4), context);
+            ownTokens = count;
+        }
+        return new AttentionBatch(1, queryStart, context, row, identity, count, count);
+    }
+
+    private static Tensor identity(Device device, int tokens) {
+        Tensor table = device.allocate(DType.I32, 1, tokens);
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment host = arena.allocate(4L * tokens, 64);
+            for (int i = 0; i < tokens; i++) {
+                host.setAtIndex(ValueLayout.JAVA_INT, i, i);
+            }
+            device.toDevice(host, table);
+        }
+        return table;
+    }
+}

@@ -1,0 +1,293 @@
+package dev.baton.engine.forward;
+
+import dev.baton.engine.EngineException;
+import dev.baton.engine.arch.Decoder;
+import dev.baton.engine.arch.ForwardContext;
+import dev.baton.engine.arch.LayerHook;
+import dev.baton.engine.arch.Layout;
+import dev.baton.engine.arch.StepInputs;
+import dev.baton.engine.arch.WeightLoader;
+import dev.baton.engine.arch.Workspace;
+import dev.baton.engine.forward.RankObserver.Phase;
+import dev.baton.engine.schedule.StepPlan;
+import dev.baton.engine.schedule.StepResult;
+import dev.baton.model.DType;
+import dev.baton.model.config.ModelConfig;
+import dev.baton.model.safetensors.WeightSource;
+import dev.baton.tensor.Device;
+import dev.baton.tensor.Ops;
+import dev.baton.tensor.Tensor;
+import dev.baton.tensor.parallel.Communicator;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One rank: weights, KV cache, tables, and the execution of step plans. Made and used on the rank's thread only. Made
+ * in two moves, because the size of the cache depends on what is left beside the weights on every rank: the constructor
+ * loads the weights, {@link #allocate} the rest.
+ */
+public final class ModelRunner {
+    private final ModelConfig config;
+    private final Layout layout;
+    private final Device device;
+    private final Communicator communicator;
+    private final RunnerOptions options;
+    private final Decoder decoder;
+    private final long weightBytes;
+
+    private @Nullable Memory memory;
+    private Ops ops;
+    private Communicator collectives;
+    private @Nullable RankObserver observer;
+    private LayerListener layerListener = LayerListener.NONE;
+
+    /**
+     * What {@link #allocate} makes.
+     *
+     * @param logitWorkspace as many rows as logits are computed at once
+     * @param rowIndices I32 [max(logitRows, maxRows)]: token rows whose logits are wanted, then the sampled ids for the
+     *     other ranks
+     * @param staging host memory of the same size
+     */
+    private record Memory(
+            KvCache cache,
+            StepTables tables,
+            StepInputBuffers inputs,
+            Workspace workspace,
+            Workspace logitWorkspace,
+            Tensor rowIndices,
+            MemorySegment staging,
+            OutputStage output) {}
+
+    /**
+     * Loads the rank's weights.
+     *
+     * @param weights must outlive the device
+     * @param communicator of as many ranks as the layout has
+     */
+    public ModelRunner(
+            ModelConfig config,
+            Layout layout,
+            WeightSource weights,
+            Device device,
+            Communicator communicator,
+            RunnerOptions options) {
+        if (options.contextTokens() < 1 || options.maxRows() < 1 || options.maxStepTokens() < 1) {
+            throw new EngineException(
+                    EngineException.Code.CONFIGURATION,
+                    "context, rows and tokens of a step must be at least 1: " + options);
+        }
+        this.config = config;
+        this.layout = layout;
+        this.device = device;
+        this.communicator = communicator;
+        this.options = options;
+        this.ops = device.ops();
+        this.collectives = communicator;
+        WeightLoader loader = new WeightLoader(weights, device, config.dtype());
+        this.decoder = new Decoder(
+                config, layout, loader, new Decoder.Options(options.contextTokens(), options.alwaysAbsorbed()));
+        this.weightBytes = loader.bytes();
+    }
+
+    /** How the rank's memory divides. */
+    public MemoryPlan memoryPlan() {
+        long buffers = decoder.stepBuffers().bytes(options.maxStepTokens())
+                + decoder.logitBuffers().bytes(options.logitRows())
+                + StepTables.bytes(options.maxRows(), options.contextTokens());
+        return MemoryPlan.of(
+                device.info().memoryBytes(),
+                options.memoryFraction(),
+                weightBytes,
+                buffers,
+                KvCache.bytesPerToken(config, layout, options.cacheType()));
+    }
+
+    /** KV slots that this rank can have, see {@link MemoryPlan#capacityTokens}. */
+    public int fittingCapacityTokens() {
+        long useful = (long) options.maxRows() * options.contextTokens();
+        return memoryPlan().capacityTokens(options.maxTotalTokens(), useful);
+    }
+
+    /** Allocates cache, tables and buffers; once. {@code capacityTokens} must be the same on every rank. */
+    public void allocate(int capacityTokens) {
+        if (memory != null) {
+            throw new IllegalStateException("allocated already");
+        }
+        int indices = Math.max(options.logitRows(), options.maxRows());
+        this.memory = new Memory(
+                new KvCache(device, config, layout, options.cacheType(), capacityTokens),
+                new StepTables(device, options.maxRows(), options.contextTokens(), capacityTokens),
+                new StepInputBuffers(device, options.maxStepTokens(), options.maxRows()),
+                new Workspace(device, decoder.stepBuffers(), options.maxStepTokens()),
+                new Workspace(device, decoder.logitBuffers(), options.logitRows()),
+                device.allocate(DType.I32, indices),
+                Arena.ofAuto().allocate(4L * indices, 64),
+                new OutputStage(device, config, options.logitRows()));
+    }
+
+    /** The rank's cache. */
+    public KvCache cache() {
+        return memory().cache();
+    }
+
+    /** Bytes of the rank's weights. */
+    public long weightBytes() {
+        return weightBytes;
+    }
+
+    /** The rank's device. */
+    public Device device() {
+        return device;
+    }
+
+    /** The rank's place. */
+    public Layout layout() {
+        return layout;
+    }
+
+    public RunnerOptions options() {
+        return options;
+    }
+
+    /** Watches the steps to come; null ends it. On the rank's thread, between steps. */
+    public void observe(@Nullable RankObserver next) {
+        this.observer = next;
+        this.ops = next == null ? device.ops() : next.wrap(device.ops());
+        this.collectives = next == null ? communicator : next.wrap(communicator);
+    }
+
+    /** Follows the layers of the steps to come. On the rank's thread, between steps. */
+    public void listenToLayers(LayerListener listener) {
+        this.layerListener = listener;
+    }
+
+    /** Sees the logits of the steps to come (rank 0 only); null ends it. On the rank's thread, between steps. */
+    public void listenToLogits(@Nullable LogitsListener listener) {
+        memory().output().listen(listener);
+    }
+
+    private Memory memory() {
+        if (memory == null) {
+            throw new IllegalStateException("allocate() comes first");
+        }
+        return memory;
+    }
+
+    /**
+     * Executes one plan, as {@link StepPlan} says. Every rank returns the same ids; log probabilities come from rank 0.
+     *
+     * @throws EngineException INTERNAL when the plan does not fit the tables or buffers
+     */
+    public StepResult execute(StepPlan plan) {
+        RankObserver watching = observer;
+        long startNanos = System.nanoTime();
+        if (watching != null) {
+            watching.stepBegan(plan);
+        }
+        StepResult result = run(memory(), plan, startNanos);
+        if (watching != null) {
+            watching.stepEnded(plan, result);
+        }
+        return result;
+    }
+
+    private StepResult run(Memory m, StepPlan plan, long startNanos) {
+        requireFits(plan);
+        began(Phase.PREPARE);
+        m.output().begin(plan);
+        m.tables().apply(plan);
+        StepInputs inputs = m.inputs().fill(plan, m.tables());
+        ended(Phase.PREPARE);
+        if (plan.tokens() > 0) {
+            ForwardContext context = new ForwardContext(
+                    ops, collectives, m.workspace(), m.cache().all(), inputs);
+            began(Phase.FORWARD);
+            decoder.forward(context, hook(plan));
+            ended(Phase.FORWARD);
+            outputs(m, plan, context);
+        } else {
+            device.synchronize();
+        }
+        return m.output().result(plan, startNanos, System.nanoTime());
+    }
+
+    private LayerHook hook(StepPlan plan) {
+        LayerListener listener = layerListener;
+        return listener == LayerListener.NONE ? LayerHook.NONE : layer -> listener.afterLayer(plan, layer);
+    }
+
+    /** Logits and choices, a slice of rows at a time; then every rank learns the chosen ids from rank 0. */
+    private void outputs(Memory m, StepPlan plan, ForwardContext context) {
+        OutputStage output = m.output();
+        int rows = output.rows().count();
+        boolean first = communicator.rank() == 0;
+        for (int from = 0; from < rows; from += options.logitRows()) {
+            int count = Math.min(options.logitRows(), rows - from);
+            began(Phase.LOGITS);
+            for (int i = 0; i < count; i++) {
+                m.staging().setAtIndex(ValueLayout.JAVA_INT, i, output.rows().token(from + i));
+            }
+            Tensor indices = m.rowIndices().rowRange(0, count);
+            device.toDevice(m.staging(), indices);
+            Tensor logits = decoder.logits(context, m.logitWorkspace(), indices);
+            ended(Phase.LOGITS);
+            if (first) {
+                began(Phase.SAMPLE);
+                output.take(plan, m.tables(), ops, logits, from, count);
+                ended(Phase.SAMPLE);
+            }
+        }
+        if (rows == 0) {
+            device.synchronize();
+            return;
+        }
+        began(Phase.SAMPLE);
+        shareIds(m, plan);
+        ended(Phase.SAMPLE);
+    }
+
+    private void shareIds(Memory m, StepPlan plan) {
+        int[] ids = m.output().nextIds();
+        int sequences = plan.sequences();
+        if (communicator.size() > 1) {
+            Tensor shared = m.rowIndices().rowRange(0, sequences);
+            if (communicator.rank() == 0) {
+                MemorySegment.copy(ids, 0, m.staging(), ValueLayout.JAVA_INT, 0, sequences);
+                device.toDevice(m.staging(), shared);
+            }
+            collectives.broadcast(shared, 0);
+            device.toHost(shared, m.staging());
+            MemorySegment.copy(m.staging(), ValueLayout.JAVA_INT, 0, ids, 0, sequences);
+        }
+        for (int b = 0; b < sequences; b++) {
+            if (plan.samples()[b]) {
+                m.tables().store(plan.rows()[b], plan.contextLength(b), ids[b]);
+            }
+        }
+    }
+
+    private void requireFits(StepPlan plan) {
+        if (plan.tokens() > options.maxStepTokens() || plan.sequences() > options.maxRows()) {
+            throw new EngineException(
+                    EngineException.Code.INTERNAL,
+                    "step " + plan.step() + " has " + plan.tokens() + " tokens of " + plan.sequences()
+                            + " sequences, this rank takes " + options.maxStepTokens() + " tokens and "
+                            + options.maxRows() + " sequences");
+        }
+    }
+
+    private void began(Phase phase) {
+        if (observer != null) {
+            observer.phaseBegan(phase);
+        }
+    }
+
+    private void ended(Phase phase) {
+        if (observer != null) {
+            observer.phaseEnded(phase);
+        }
+    }
+}

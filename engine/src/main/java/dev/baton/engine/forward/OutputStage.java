@@ -1,0 +1,203 @@
+package dev.baton.engine.forward;
+
+import dev.baton.engine.request.EngineRequest;
+import dev.baton.engine.request.TokenLogprob;
+import dev.baton.engine.sample.Logprobs;
+import dev.baton.engine.sample.Sampler;
+import dev.baton.engine.schedule.StepPlan;
+import dev.baton.engine.schedule.StepResult;
+import dev.baton.model.DType;
+import dev.baton.model.config.ModelConfig;
+import dev.baton.protocol.SamplingParams;
+import dev.baton.tensor.Device;
+import dev.baton.tensor.Ops;
+import dev.baton.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Turns a step's logits into chosen tokens and log probabilities. Rows whose choice is the plain largest logit are
+ * chosen by the device; only the others are copied to the host. One thread.
+ */
+final class OutputStage {
+    private final Device device;
+    private final boolean hostMemory;
+    private final int vocabulary;
+    private final Sampler sampler;
+    private final Logprobs logprobs;
+    private final LogitRows rows = new LogitRows();
+    /** I32 [logitRows] */
+    private final Tensor best;
+
+    private final MemorySegment bestOnHost;
+    /** F32 [vocabulary] host memory of one row; unused where the device's memory is the host's. */
+    private final @Nullable MemorySegment staging;
+    /** [vocabulary] the row as the model gave it. */
+    private final float[] logits;
+    /** [vocabulary] a copy that the sampler changes. */
+    private final float[] changed;
+    /**
+     * By table row: the logits of the last token of a chunk, which tell about the first token of the next chunk, for
+     * requests that want prompt log probabilities.
+     */
+    private final Map<Integer, float[]> carried = new HashMap<>();
+
+    private @Nullable LogitsListener listener;
+    private int[] nextIds = {};
+    private @Nullable TokenLogprob[] outputs = {};
+    private @Nullable List<TokenLogprob>[] inputs = lists(0);
+
+    OutputStage(Device device, ModelConfig config, int logitRows) {
+        this.device = device;
+        this.hostMemory = device.info().kind().equals("cpu");
+        this.vocabulary = config.vocabSize();
+        this.sampler = new Sampler(vocabulary, config.eosIds());
+        this.logprobs = new Logprobs(vocabulary);
+        this.best = device.allocate(DType.I32, logitRows);
+        this.bestOnHost = Arena.ofAuto().allocate(4L * logitRows, 64);
+        this.staging = hostMemory ? null : Arena.ofAuto().allocate(4L * vocabulary, 64);
+        this.logits = new float[vocabulary];
+        this.changed = new float[vocabulary];
+    }
+
+    @SuppressWarnings({"unchecked", "rawtypes"})
+    private static @Nullable List<TokenLogprob>[] lists(int length) {
+        return new List[length];
+    }
+
+    void listen(@Nullable LogitsListener next) {
+        this.listener = next;
+    }
+
+    /** Starts a step: what it needs logits of, and the log probabilities that a former chunk's logits tell. */
+    void begin(StepPlan plan) {
+        rows.of(plan);
+        nextIds = new int[plan.sequences()];
+        Arrays.fill(nextIds, -1);
+        outputs = new TokenLogprob[plan.sequences()];
+        inputs = lists(plan.sequences());
+        for (StepPlan.Prefix prefix : plan.prefixes()) {
+            carried.remove(prefix.row());
+        }
+        for (int b = 0; b < plan.sequences(); b++) {
+            EngineRequest.LogprobSpec spec = plan.logprobs()[b];
+            int start = plan.starts()[b];
+            float[] former = carried.remove(plan.rows()[b]);
+            if (spec == null || spec.startPosition() < 0 || start >= plan.promptTokens()[b]) {
+                continue;
+            }
+            List<TokenLogprob> list = new ArrayList<>();
+            inputs[b] = list;
+            if (start + plan.count(b) <= spec.startPosition() || plan.count(b) == 0) {
+                continue;
+            }
+            if (start <= spec.startPosition()) {
+                list.add(Logprobs.unknown(plan.inputIds()[plan.tokenStart()[b] + spec.startPosition() - start]));
+            } else {
+                int id = plan.inputIds()[plan.tokenStart()[b]];
+                list.add(former == null ? Logprobs.unknown(id) : logprobs.of(former, id, spec.top(), spec.tokenIds()));
+            }
+        }
+    }
+
+    LogitRows rows() {
+        return rows;
+    }
+
+    /** [B], to be filled with rank 0's choices on the other ranks. */
+    int[] nextIds() {
+        return nextIds;
+    }
+
+    /** Chooses and tells about rows {@code [from, from + count)} of {@link #rows}, whose logits are given. */
+    void take(StepPlan plan, StepTables tables, Ops ops, Tensor slice, int from, int count) {
+        boolean anyPlain = false;
+        for (int i = 0; i < count; i++) {
+            anyPlain |= rows.sampled(from + i) && isPlain(plan, rows.sequence(from + i));
+        }
+        if (anyPlain) {
+            Tensor chosen = best.rowRange(0, count);
+            ops.argmax(slice, chosen);
+            device.toHost(chosen, bestOnHost);
+        }
+        for (int i = 0; i < count; i++) {
+            int b = rows.sequence(from + i);
+            boolean sampled = rows.sampled(from + i);
+            boolean plain = sampled && isPlain(plan, b);
+            if (plain) {
+                nextIds[b] = bestOnHost.getAtIndex(ValueLayout.JAVA_INT, i);
+            }
+            if (!plain || plan.logprobs()[b] != null || listener != null) {
+                read(slice, i);
+                int position = plan.starts()[b] + rows.token(from + i) - plan.tokenStart()[b];
+                if (listener != null) {
+                    listener.logits(plan, b, position, logits);
+                }
+                if (sampled) {
+                    choose(plan, tables, b, plain);
+                } else {
+                    promptLogprob(plan, b, position);
+                }
+            }
+        }
+    }
+
+    private static boolean isPlain(StepPlan plan, int b) {
+        return Sampler.isPlainGreedy(plan.sampling()[b], plan.contextLength(b) - plan.promptTokens()[b]);
+    }
+
+    private void read(Tensor slice, int row) {
+        long offset = row * slice.rowStride() * 4;
+        MemorySegment source = slice.memory().asSlice(offset, 4L * vocabulary);
+        if (hostMemory || staging == null) {
+            MemorySegment.copy(source, ValueLayout.JAVA_FLOAT, 0, logits, 0, vocabulary);
+        } else {
+            device.toHost(Tensor.dense(source, DType.F32, vocabulary), staging);
+            MemorySegment.copy(staging, ValueLayout.JAVA_FLOAT, 0, logits, 0, vocabulary);
+        }
+    }
+
+    private void choose(StepPlan plan, StepTables tables, int b, boolean chosen) {
+        SamplingParams params = plan.sampling()[b];
+        if (!chosen) {
+            System.arraycopy(logits, 0, changed, 0, vocabulary);
+            nextIds[b] = sampler.choose(
+                    changed,
+                    params,
+                    tables.tokens(plan.rows()[b]),
+                    plan.promptTokens()[b],
+                    plan.contextLength(b),
+                    plan.seeds()[b]);
+        }
+        EngineRequest.LogprobSpec spec = plan.logprobs()[b];
+        if (spec != null) {
+            outputs[b] = logprobs.of(logits, nextIds[b], spec.top(), spec.tokenIds());
+        }
+    }
+
+    private void promptLogprob(StepPlan plan, int b, int position) {
+        int next = position + 1 - plan.starts()[b];
+        EngineRequest.LogprobSpec spec = plan.logprobs()[b];
+        List<TokenLogprob> list = inputs[b];
+        if (spec == null || list == null) {
+            return;
+        }
+        if (next == plan.count(b)) {
+            carried.put(plan.rows()[b], logits.clone());
+        } else {
+            int id = plan.inputIds()[plan.tokenStart()[b] + next];
+            list.add(logprobs.of(logits, id, spec.top(), spec.tokenIds()));
+        }
+    }
+
+    StepResult result(StepPlan plan, long startNanos, long endNanos) {
+        return new StepResult(plan.step(), nextIds, outputs, inputs, startNanos, endNanos);
+    }
+}

@@ -1,0 +1,28 @@
+package dev.baton.engine.forward;
+
+import dev.baton.model.DType;
+
+/**
+ * Sizes of one rank.
+ *
+ * @param contextTokens positions of a table row: longest prompt plus answer
+ * @param maxRows rows of the tables: most sequences alive at once
+ * @param maxStepTokens most tokens of a step
+ * @param logitRows rows of logits computed at once
+ * @param cacheType F32 or BF16
+ * @param maxTotalTokens KV slots; 0 takes as many as {@code memoryFraction} leaves, at most maxRows whole contexts
+ * @param memoryFraction share of the device's memory for weights, buffers and cache
+ * @param alwaysAbsorbed latent attention never expands keys and values (for tests of its two forms)
+ */
+public record RunnerOptions(
+        int contextTokens,
+        int maxRows,
+        int maxStepTokens,
+        int logitRows,
+        DType cacheType,
+        int maxTotalTokens,
+        double memoryFraction,
+        boolean alwaysAbsorbed) {
+    /** Rows of logits at once: enough to make the output projection compute-bound. */
+    public static final int DEFAULT_LOGIT_ROWS = 64;
+}

@@ -1,0 +1,200 @@
+package dev.baton.engine.sample;
+
+import dev.baton.engine.EngineException;
+import dev.baton.protocol.SamplingParams;
+import java.util.Arrays;
+import java.util.List;
+
+/**
+ * Chooses a token from one row of logits: penalties and bias, temperature, then top-k, top-p and min-p taken together
+ * over the same distribution (a token stays when fewer than k are more probable, when those before it do not yet exceed
+ * top-p, and when it has at least min-p of the best one's probability), then one draw. Ties go to the lower id.
+ *
+ * <p>Costs a few passes over the vocabulary and no sort of it: tokens are counted into buckets by their distance from
+ * the best; only the bucket in which the cut falls is sorted. The draw walks the kept tokens by id. One thread; allocates
+ * nothing in the steady state.
+ */
+public final class Sampler {
+    /** Buckets of 1/32 in units of the scaled logit; the last takes the rest. */
+    private static final int BUCKETS = 1024;
+
+    private static final float BUCKETS_PER_UNIT = 32f;
+    /** Tokens of one partial sum. */
+    private static final int BLOCK = 1024;
+
+    private final int vocabulary;
+    private final LogitChanges changes;
+    /** [vocabulary] e^(logit - best), then 0 for tokens that are cut. */
+    private final float[] weights;
+    /** [blocks] */
+    private final double[] blockSums;
+    /** [BUCKETS] */
+    private final int[] bucketCounts = new int[BUCKETS];
+
+    private final double[] bucketSums = new double[BUCKETS];
+    /** Members of the cut's bucket: ordered logit in the high half, complement of the id in the low half. */
+    private long[] boundary = new long[1024];
+
+    /** @param eosIds the model's end tokens, held back while {@code min_new_tokens} is not reached */
+    public Sampler(int vocabulary, List<Integer> eosIds) {
+        this.vocabulary = vocabulary;
+        this.changes = new LogitChanges(
+                vocabulary, eosIds.stream().mapToInt(Integer::intValue).toArray());
+        this.weights = new float[vocabulary];
+        this.blockSums = new double[(vocabulary + BLOCK - 1) / BLOCK];
+    }
+
+    /** Whether the choice is the largest logit as the model gave it, so that the device can make it. */
+    public static boolean isPlainGreedy(SamplingParams params, int generated) {
+        return params.isGreedy() && !LogitChanges.any(params, generated);
+    }
+
+    /**
+     * @param logits [vocabulary]; changed by the call
+     * @param tokens the request's tokens so far, prompt first
+     * @param promptLength how many of them are the prompt
+     * @param length how many there are: also the position of the token that is chosen, which its random number hangs on
+     * @throws EngineException INTERNAL when the logits hold NaN or nothing can be chosen
+     */
+    public int choose(float[] logits, SamplingParams params, int[] tokens, int promptLength, int length, long seed) {
+        if (LogitChanges.any(params, length - promptLength)) {
+            changes.apply(logits, params, tokens, promptLength, length);
+        }
+        int best = argmax(logits);
+        if (params.isGreedy()) {
+            return best;
+        }
+        float max = logits[best];
+        float factor = 1 / params.temperature();
+        FastExp.scaled(logits, max, factor, weights, vocabulary);
+        boolean cut = params.topK() > 0 && params.topK() < vocabulary || params.topP() < 1 || params.minP() > 0;
+        if (cut) {
+            cut(logits, max, factor, params);
+        }
+        return draw(best, CounterRandom.uniform(seed, length));
+    }
+
+    /** The lowest index of the largest logit. */
+    static int argmax(float[] logits) {
+        float max = Float.NEGATIVE_INFINITY;
+        for (float x : logits) {
+            max = Math.max(max, x);
+        }
+        if (Float.isNaN(max) || Float.isInfinite(max)) {
+            throw new EngineException(
+                    EngineException.Code.INTERNAL,
+                    "no token can be chosen: the largest logit is " + max + " (the model's output is broken, or bias"
+                            + " and penalties exclude every token)");
+        }
+        for (int i = 0; i < logits.length; i++) {
+            if (logits[i] == max) {
+                return i;
+            }
+        }
+        throw new IllegalStateException("the maximum is not among the logits");
+    }
+
+    /** Sets the weights of all tokens that top-k, top-p or min-p cut to 0. */
+    private void cut(float[] logits, float max, float factor, SamplingParams params) {
+        double total = fillBuckets(logits, max, factor);
+        long keep = params.topK() > 0 ? params.topK() : Long.MAX_VALUE;
+        double mass = params.topP() < 1 ? params.topP() * total : Double.POSITIVE_INFINITY;
+        float least = params.minP();
+        int cutBucket = 0;
+        long before = 0;
+        double sumBefore = 0;
+        // All tokens of a bucket stay when even its last one would: fewer than k before it, mass not exceeded.
+        while (cutBucket < BUCKETS - 1
+                && before + bucketCounts[cutBucket] < keep
+                && sumBefore + bucketSums[cutBucket] <= mass
+                && leastBefore(cutBucket + 1) >= least) {
+            before += bucketCounts[cutBucket];
+            sumBefore += bucketSums[cutBucket];
+            cutBucket++;
+        }
+        int members = 0;
+        for (int i = 0; i < vocabulary; i++) {
+            int bucket = bucket(logits[i], max, factor);
+            if (bucket > cutBucket) {
+                weights[i] = 0;
+            } else if (bucket == cutBucket) {
+                if (members == boundary.length) {
+                    boundary = Arrays.copyOf(boundary, 2 * members);
+                }
+                boundary[members++] = (long) ordered(logits[i]) << 32 | ~i & 0xFFFFFFFFL;
+            }
+        }
+        Arrays.sort(boundary, 0, members);
+        for (int m = members - 1; m >= 0; m--) {
+            int id = ~(int) boundary[m];
+            float weight = weights[id];
+            if (before >= keep || sumBefore > mass || weight < least) {
+                weights[id] = 0;
+            }
+            before++;
+            sumBefore += weight;
+        }
+    }
+
+    /** Counts tokens and weights by bucket; returns the sum of all weights. */
+    private double fillBuckets(float[] logits, float max, float factor) {
+        Arrays.fill(bucketCounts, 0);
+        Arrays.fill(bucketSums, 0);
+        for (int i = 0; i < vocabulary; i++) {
+            int bucket = bucket(logits[i], max, factor);
+            bucketCounts[bucket]++;
+            bucketSums[bucket] += weights[i];
+        }
+        double total = 0;
+        for (double sum : bucketSums) {
+            total += sum;
+        }
+        return total;
+    }
+
+    /** 0 for the best token, more for less probable ones. */
+    private static int bucket(float logit, float max, float factor) {
+        return (int) Math.min((max - logit) * factor * BUCKETS_PER_UNIT, BUCKETS - 1f);
+    }
+
+    /** No token of the buckets before {@code index} weighs less than this; a little lower for rounding. */
+    private static float leastBefore(int index) {
+        return FastExp.exp(-index / BUCKETS_PER_UNIT) * 0.99999f;
+    }
+
+    /** Integers in the order of the floats. */
+    private static int ordered(float value) {
+        int bits = Float.floatToIntBits(value + 0f);
+        return bits >= 0 ? bits : bits ^ 0x7FFFFFFF;
+    }
+
+    /** One token with a probability proportional to its weight, found by walking the ids. */
+    private int draw(int best, double uniform) {
+        double total = 0;
+        for (int block = 0; block < blockSums.length; block++) {
+            int end = Math.min(vocabulary, (block + 1) * BLOCK);
+            float sum = 0;
+            for (int i = block * BLOCK; i < end; i++) {
+                sum += weights[i];
+            }
+            blockSums[block] = sum;
+            total += sum;
+        }
+        double target = uniform * total;
+        for (int block = 0; block < blockSums.length; block++) {
+            if (target >= blockSums[block]) {
+                target -= blockSums[block];
+                continue;
+            }
+            int end = Math.min(vocabulary, (block + 1) * BLOCK);
+            for (int i = block * BLOCK; i < end; i++) {
+                target -= weights[i];
+                if (target < 0 && weights[i] > Float.MIN_NORMAL * 16) {
+                    return i;
+                }
+            }
+        }
+        // Rounding left a rest behind the last token: at most one draw in 2^20.
+        return best;
+    }
+}

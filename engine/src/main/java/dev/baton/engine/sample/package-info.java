@@ -1,0 +1,3 @@
+/** Choosing the next token, and log probabilities. */
+@org.jspecify.annotations.NullMarked
+package dev.baton.engine.sample;
