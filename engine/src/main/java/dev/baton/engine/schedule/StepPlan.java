@@ -28,6 +28,8 @@ import org.jspecify.annotations.Nullable;
  * @param sampling [B] parameters of each sequence
  * @param seeds [B] seed of each sequence's random numbers
  * @param logprobs [B] what log probabilities to return, null for none
+ * @param promptTokens [B] prompt length of each sequence: what stands at this position and after it was generated, which
+ *     matters for penalties and {@code min_new_tokens}; a retracted sequence is prefilled beyond it
  */
 public record StepPlan(
         long step,
@@ -41,7 +43,46 @@ public record StepPlan(
         boolean[] samples,
         SamplingParams[] sampling,
         long[] seeds,
-        EngineRequest.@Nullable LogprobSpec[] logprobs) {
+        EngineRequest.@Nullable LogprobSpec[] logprobs,
+        int[] promptTokens) {
+
+    /** A plan in which no sequence has generated anything before this step. */
+    public StepPlan(
+            long step,
+            ForwardMode mode,
+            int[] rows,
+            int[] tokenStart,
+            int[] starts,
+            int[] slots,
+            int[] inputIds,
+            List<Prefix> prefixes,
+            boolean[] samples,
+            SamplingParams[] sampling,
+            long[] seeds,
+            EngineRequest.@Nullable LogprobSpec[] logprobs) {
+        this(
+                step,
+                mode,
+                rows,
+                tokenStart,
+                starts,
+                slots,
+                inputIds,
+                prefixes,
+                samples,
+                sampling,
+                seeds,
+                logprobs,
+                endOf(starts, tokenStart));
+    }
+
+    private static int[] endOf(int[] starts, int[] tokenStart) {
+        int[] ends = new int[starts.length];
+        for (int b = 0; b < ends.length; b++) {
+            ends[b] = starts[b] + tokenStart[b + 1] - tokenStart[b];
+        }
+        return ends;
+    }
 
     /**
      * A sequence enters a row with a prefix already in the cache.
