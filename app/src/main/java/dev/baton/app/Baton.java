@@ -9,13 +9,15 @@ import picocli.CommandLine.Command;
         mixinStandardHelpOptions = true,
         version = "baton 0.1.0",
         description = "Serves large language models and explains their performance.",
-        subcommands = {CommandLine.HelpCommand.class})
+        subcommands = {LabCommand.class, CommandLine.HelpCommand.class})
 public final class Baton implements Runnable {
     @CommandLine.Spec
     CommandLine.Model.CommandSpec spec;
 
     public static void main(String[] arguments) {
-        System.exit(new CommandLine(new Baton()).execute(arguments));
+        System.exit(new CommandLine(new Baton())
+                .setExecutionExceptionHandler(new Failures())
+                .execute(arguments));
     }
 
     @Override

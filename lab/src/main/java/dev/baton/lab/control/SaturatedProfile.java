@@ -1,0 +1,164 @@
+package dev.baton.lab.control;
+
+import dev.baton.lab.LabException;
+import dev.baton.lab.experiment.Experiment.Saturation;
+import java.io.IOException;
+import java.net.URI;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.stream.Stream;
+
+/**
+ * A profile of full batches: the servers sleep at the head of each step until every rank runs its cap of requests,
+ * then the sleep ends and the next steps are recorded. The state decides, not a wait of so many seconds.
+ */
+public final class SaturatedProfile {
+    private static final Duration CALL = Duration.ofSeconds(30);
+    private static final Duration POLL = Duration.ofMillis(50);
+
+    private final Saturation saturation;
+
+    public SaturatedProfile(Saturation saturation) {
+        this.saturation = saturation;
+    }
+
+    /**
+     * What was seen.
+     *
+     * @param running requests that each rank of each server ran when the sleep ended
+     * @param seconds from the first request until then
+     * @param traces the files of each server's profile, by the server's prefix
+     */
+    public record Outcome(Map<String, Map<Integer, Integer>> running, double seconds, Map<String, List<Path>> traces) {}
+
+    /**
+     * Slows the servers down, lets {@code load} send its requests, waits for the cap, releases and profiles.
+     *
+     * @param decoders servers that decode, profiled each; the key is the first part of its trace files' names
+     * @param load starts the filling requests and returns at once
+     * @throws LabException TIMEOUT with what each rank ran when the cap was not reached
+     */
+    public Outcome run(Map<String, URI> decoders, Path traceFolder, Runnable load) {
+        List<ServerControl> controls =
+                decoders.values().stream().map(ServerControl::new).toList();
+        try {
+            controls.forEach(c -> c.slowDown(saturation.forwardSleepSeconds(), CALL));
+            long start = System.nanoTime();
+            load.run();
+            Map<String, Map<Integer, Integer>> running = awaitCap(controls, start);
+            double seconds = (System.nanoTime() - start) / 1e9;
+            int next = 0;
+            for (String prefix : decoders.keySet()) {
+                controls.get(next++).startProfile(profileFields(traceFolder, prefix), CALL);
+            }
+            controls.forEach(c -> c.slowDown(0, CALL));
+            Map<String, List<Path>> traces = new LinkedHashMap<>();
+            for (String prefix : decoders.keySet()) {
+                traces.put(prefix, awaitTraces(traceFolder, prefix));
+            }
+            return new Outcome(running, seconds, traces);
+        } finally {
+            for (ServerControl control : controls) {
+                try {
+                    control.slowDown(0, CALL);
+                } catch (LabException e) {
+                    // The server is gone; the caller has its own error to tell.
+                }
+                control.close();
+            }
+        }
+    }
+
+    private Map<String, Object> profileFields(Path traceFolder, String prefix) {
+        Map<String, Object> fields = new LinkedHashMap<>();
+        fields.put("output_dir", traceFolder.toAbsolutePath().toString());
+        fields.put("num_steps", saturation.steps());
+        fields.put("profile_prefix", prefix);
+        fields.put("activities", List.of("CPU", "GPU"));
+        return fields;
+    }
+
+    private Map<String, Map<Integer, Integer>> awaitCap(List<ServerControl> controls, long start) {
+        long end = start + (long) (saturation.timeoutSeconds() * 1e9);
+        while (true) {
+            Map<String, Map<Integer, Integer>> running = new LinkedHashMap<>();
+            boolean full = true;
+            for (ServerControl control : controls) {
+                Map<Integer, Integer> ranks = new TreeMap<>();
+                new Metrics(control.metrics(CALL))
+                        .byRank("sglang:num_running_reqs")
+                        .forEach((rank, value) -> ranks.put(rank, value.intValue()));
+                running.put(control.base().toString(), ranks);
+                full &= !ranks.isEmpty() && ranks.values().stream().allMatch(n -> n >= saturation.runningPerRank());
+            }
+            if (full) {
+                return running;
+            }
+            if (System.nanoTime() > end) {
+                throw new LabException(
+                        LabException.Code.TIMEOUT,
+                        "not saturated within " + saturation.timeoutSeconds() + " s: every rank should run "
+                                + saturation.runningPerRank() + " requests, they run " + running
+                                + "; is --max-running-requests or the KV pool smaller?");
+            }
+            pause();
+        }
+    }
+
+    /** A rank's file appears whole, in one move; all of them are there when their number stays the same for a while. */
+    private static List<Path> awaitTraces(Path folder, String prefix) {
+        long end = System.nanoTime() + Duration.ofSeconds(60).toNanos();
+        Map<Path, Long> sizes = new HashMap<>();
+        long stableSince = System.nanoTime();
+        while (System.nanoTime() < end) {
+            Map<Path, Long> now = traces(folder, prefix);
+            if (!now.equals(sizes)) {
+                sizes = now;
+                stableSince = System.nanoTime();
+            } else if (!now.isEmpty()
+                    && System.nanoTime() - stableSince > Duration.ofSeconds(1).toNanos()) {
+                List<Path> files = new ArrayList<>(now.keySet());
+                files.sort(null);
+                return files;
+            }
+            pause();
+        }
+        throw new LabException(
+                LabException.Code.TIMEOUT,
+                "the profile's traces " + prefix + "* did not appear in " + folder + " within 60 s");
+    }
+
+    private static Map<Path, Long> traces(Path folder, String prefix) {
+        Map<Path, Long> sizes = new HashMap<>();
+        if (!Files.isDirectory(folder)) {
+            return sizes;
+        }
+        try (Stream<Path> files = Files.list(folder)) {
+            for (Path file : files.toList()) {
+                String name = file.getFileName().toString();
+                if (name.startsWith(prefix + "-") && name.endsWith(".trace.json.gz")) {
+                    sizes.put(file, Files.size(file));
+                }
+            }
+        } catch (IOException e) {
+            throw new LabException(LabException.Code.IO, "cannot list " + folder + ": " + e.getMessage(), e);
+        }
+        return sizes;
+    }
+
+    private static void pause() {
+        try {
+            Thread.sleep(POLL);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new LabException(LabException.Code.INTERRUPTED, "interrupted while waiting", e);
+        }
+    }
+}

@@ -1,0 +1,148 @@
+package dev.baton.lab.experiment;
+
+import dev.baton.lab.client.ServingBenchmarkConfig;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One declared experiment: cells that differ in their deployment, under the same seeded workload.
+ *
+ * @param name of the run's folder and the report's title
+ * @param description what it asks, in a sentence or two
+ * @param engine which program the servers are
+ * @param model directory of the model
+ * @param repeats runs of each cell
+ * @param order how the cells of the repeats follow each other
+ * @param flags launch flags of every server
+ * @param workload what the benchmark client sends
+ * @param warmup prompts sent before the measured run, same shape, other seed
+ * @param evaluation questions with known answers; null asks none
+ * @param saturation how the batch is filled before the profile; null profiles nothing
+ * @param cells what is compared
+ * @param baseline the cell that others are compared with
+ * @param quick what {@code --quick} changes
+ * @param readyTimeoutSeconds a server that is not ready by then fails the cell
+ */
+public record Experiment(
+        String name,
+        String description,
+        Engine engine,
+        Path model,
+        int repeats,
+        Order order,
+        Map<String, Object> flags,
+        ServingBenchmarkConfig workload,
+        int warmup,
+        @Nullable Evaluation evaluation,
+        @Nullable Saturation saturation,
+        List<Cell> cells,
+        String baseline,
+        Quick quick,
+        double readyTimeoutSeconds) {
+    public Experiment {
+        cells = List.copyOf(cells);
+    }
+
+    /** The program that serves. */
+    public enum Engine {
+        BATON,
+        SGLANG
+    }
+
+    /** Order of the cells over the repeats. */
+    public enum Order {
+        /** A B, B A, A B: drift of the machine falls on both. */
+        ALTERNATE,
+        /** A B, A B, A B. */
+        SAME
+    }
+
+    /** What a server does. */
+    public enum Role {
+        AGGREGATED,
+        PREFILL,
+        DECODE,
+        ROUTER
+    }
+
+    /**
+     * One way to deploy.
+     *
+     * @param name unique, a file name
+     * @param servers its processes, in starting order
+     */
+    public record Cell(String name, List<Server> servers) {
+        public Cell {
+            servers = List.copyOf(servers);
+        }
+
+        /** Cores of all servers together; routers count none. */
+        public int cores() {
+            return servers.stream().mapToInt(s -> s.cores() * s.replicas()).sum();
+        }
+    }
+
+    /**
+     * @param role what it does
+     * @param replicas how many of it
+     * @param cores cores of each; 0 for a router, which shares
+     * @param flags launch flags beside the experiment's
+     * @param environment variables of the process
+     */
+    public record Server(
+            Role role, int replicas, int cores, Map<String, Object> flags, Map<String, String> environment) {}
+
+    /**
+     * @param file JSON lines with prompt or messages, answer, domain
+     * @param prompts how many are asked, spread over the domains
+     */
+    public record Evaluation(Path file, int prompts) {}
+
+    /**
+     * How the batch is filled: the servers that decode sleep at the head of each step while requests pile up, until
+     * every rank runs its cap; then the sleep ends and {@code steps} steps are profiled.
+     *
+     * @param forwardSleepSeconds sleep of each step
+     * @param runningPerRank the cap: requests that each rank must run
+     * @param inputTokens prompt of a filling request
+     * @param outputTokens answer, long enough to outlast the profile
+     * @param steps decode steps of the profile
+     * @param timeoutSeconds until the ranks must stand at the cap
+     */
+    public record Saturation(
+            double forwardSleepSeconds,
+            int runningPerRank,
+            int inputTokens,
+            int outputTokens,
+            int steps,
+            double timeoutSeconds) {}
+
+    /**
+     * @param repeats runs of each cell
+     * @param numPrompts of the workload
+     * @param evaluationPrompts questions
+     */
+    public record Quick(int repeats, int numPrompts, int evaluationPrompts) {}
+
+    /** The same experiment, small: fewer repeats, prompts and questions. */
+    public Experiment quickly() {
+        return new Experiment(
+                name,
+                description,
+                engine,
+                model,
+                quick.repeats(),
+                order,
+                flags,
+                workload.with("num_prompts", quick.numPrompts()),
+                Math.min(warmup, quick.numPrompts()),
+                evaluation == null ? null : new Evaluation(evaluation.file(), quick.evaluationPrompts()),
+                saturation,
+                cells,
+                baseline,
+                quick,
+                readyTimeoutSeconds);
+    }
+}

@@ -1,0 +1,95 @@
+package dev.baton.lab.report;
+
+import dev.baton.lab.client.ServingMetrics;
+import dev.baton.lab.evaluate.Evaluation;
+import dev.baton.lab.report.Summary.Spread;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.function.Function;
+import java.util.function.ToDoubleFunction;
+
+/** Makes summaries from what the repeats found. */
+public final class Summaries {
+    private static final Map<String, Function<Summary.Cell, Spread>> COMPARED = new LinkedHashMap<>();
+
+    static {
+        COMPARED.put("output_throughput", Summary.Cell::outputThroughput);
+        COMPARED.put("mean_ttft_ms", Summary.Cell::meanTtftMs);
+        COMPARED.put("p99_ttft_ms", Summary.Cell::p99TtftMs);
+        COMPARED.put("mean_tpot_ms", Summary.Cell::meanTpotMs);
+        COMPARED.put("p99_itl_ms", Summary.Cell::p99ItlMs);
+        COMPARED.put("mean_e2e_latency_ms", Summary.Cell::meanE2eMs);
+    }
+
+    private Summaries() {}
+
+    /** One cell from the metrics of its repeats. */
+    public static Summary.Cell cell(
+            String name, List<ServingMetrics> runs, Evaluation.Report answers, List<Summary.RankSteps> ranks) {
+        Map<String, Double> byDomain = new LinkedHashMap<>();
+        answers.byDomain().forEach((domain, score) -> byDomain.put(domain, score.accuracy()));
+        return new Summary.Cell(
+                name,
+                runs.size(),
+                runs.stream().mapToInt(ServingMetrics::completed).sum(),
+                runs.stream().mapToInt(ServingMetrics::failed).sum(),
+                spread(runs, ServingMetrics::outputThroughput),
+                spread(runs, ServingMetrics::totalThroughput),
+                spread(runs, m -> m.e2eMillis().mean()),
+                spread(runs, m -> m.e2eMillis().at(99)),
+                spread(runs, m -> m.ttftMillis().mean()),
+                spread(runs, m -> m.ttftMillis().at(99)),
+                spread(runs, m -> m.tpotMillis().mean()),
+                spread(runs, m -> m.tpotMillis().at(99)),
+                spread(runs, m -> m.itlMillis().mean()),
+                spread(runs, m -> m.itlMillis().at(99)),
+                answers.outcomes().isEmpty() ? null : answers.total().accuracy(),
+                byDomain,
+                ranks);
+    }
+
+    private static Spread spread(List<ServingMetrics> runs, ToDoubleFunction<ServingMetrics> figure) {
+        return Spread.of(runs.stream().mapToDouble(figure).toArray());
+    }
+
+    /** Each cell but the baseline, metric by metric. */
+    public static List<Summary.Comparison> compare(String baseline, List<Summary.Cell> cells) {
+        List<Summary.Comparison> comparisons = new ArrayList<>();
+        Summary.Cell base = cells.stream()
+                .filter(c -> c.name().equals(baseline))
+                .findFirst()
+                .orElse(null);
+        for (Summary.Cell cell : cells) {
+            if (base == null || cell == base) {
+                continue;
+            }
+            COMPARED.forEach((metric, figure) -> comparisons.add(comparison(metric, base, cell, figure)));
+        }
+        return comparisons;
+    }
+
+    private static Summary.Comparison comparison(
+            String metric, Summary.Cell base, Summary.Cell cell, Function<Summary.Cell, Spread> figure) {
+        Spread a = figure.apply(base);
+        Spread b = figure.apply(cell);
+        double ratio = a.median() == 0 ? Double.NaN : b.median() / a.median();
+        boolean apart = a.values().length > 1 && b.values().length > 1 && a.isApartFrom(b);
+        String verdict = a.values().length < 2 || b.values().length < 2
+                ? "one repeat has no spread, so this difference is not judged"
+                : apart ? "larger than the spread of the repeats" : "within the spread of the repeats";
+        String words = String.format(
+                Locale.ROOT,
+                "%s: %s %.4g, %s %.4g (x%.2f), %s",
+                metric,
+                base.name(),
+                a.median(),
+                cell.name(),
+                b.median(),
+                ratio,
+                verdict);
+        return new Summary.Comparison(metric, cell.name(), a.median(), b.median(), ratio, apart, words);
+    }
+}

@@ -1,0 +1,117 @@
+package dev.baton.lab.report;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What a run found: the content of {@code summary.json}, from which table, plots and report are made.
+ *
+ * @param experiment its name
+ * @param description what it asked
+ * @param startedAt ISO-8601
+ * @param seconds how long it took
+ * @param baseline the cell others are compared with
+ * @param cells one entry a cell, in the experiment's order
+ * @param comparisons each cell against the baseline, metric by metric
+ * @param notes what a reader must know: refused figures with the reason, a busy machine, failures
+ */
+public record Summary(
+        String experiment,
+        String description,
+        String startedAt,
+        double seconds,
+        String baseline,
+        List<Cell> cells,
+        List<Comparison> comparisons,
+        List<String> notes) {
+
+    /**
+     * @param repeats runs that ended
+     * @param completed requests with a whole answer, all repeats together
+     * @param failed requests lost
+     * @param accuracy share of right answers to the evaluation prompts; null when none were asked
+     * @param accuracyByDomain the same a domain
+     * @param ranks step times of full batches, each rank of each profiled server
+     */
+    public record Cell(
+            String name,
+            int repeats,
+            int completed,
+            int failed,
+            Spread outputThroughput,
+            Spread totalThroughput,
+            Spread meanE2eMs,
+            Spread p99E2eMs,
+            Spread meanTtftMs,
+            Spread p99TtftMs,
+            Spread meanTpotMs,
+            Spread p99TpotMs,
+            Spread meanItlMs,
+            Spread p99ItlMs,
+            @Nullable Double accuracy,
+            Map<String, Double> accuracyByDomain,
+            List<RankSteps> ranks) {}
+
+    /**
+     * A figure over the repeats.
+     *
+     * @param values one a repeat, in the order they ran
+     */
+    public record Spread(double median, double min, double max, double[] values) {
+        /** Zeros when there are no values. */
+        public static Spread of(double... values) {
+            double[] sorted = values.clone();
+            Arrays.sort(sorted);
+            int n = sorted.length;
+            if (n == 0) {
+                return new Spread(0, 0, 0, values);
+            }
+            double median = n % 2 == 1 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
+            return new Spread(median, sorted[0], sorted[n - 1], values);
+        }
+
+        /** Whether the two ranges have no value in common. */
+        public boolean isApartFrom(Spread other) {
+            return max < other.min || other.max < min;
+        }
+    }
+
+    /**
+     * One rank's profiled decode steps.
+     *
+     * @param repeat which run, from 1
+     * @param server e.g. {@code decode}
+     * @param rank its label in the trace's file name
+     * @param batch sequences of each step
+     * @param stepMs duration of each step
+     * @param medianStepMs their median
+     * @param tokensPerSecond batch over median step time
+     * @param logTokensPerSecond what the server's own log says for the same time; null when no line falls there
+     */
+    public record RankSteps(
+            int repeat,
+            String server,
+            String rank,
+            int batch,
+            double[] stepMs,
+            double medianStepMs,
+            double tokensPerSecond,
+            @Nullable Double logTokensPerSecond) {}
+
+    /**
+     * @param metric key of the figure
+     * @param cell compared with the baseline
+     * @param ratio of the medians, cell over baseline
+     * @param largerThanSpread true when the two ranges over the repeats do not touch
+     */
+    public record Comparison(
+            String metric,
+            String cell,
+            double baselineMedian,
+            double cellMedian,
+            double ratio,
+            boolean largerThanSpread,
+            String words) {}
+}
