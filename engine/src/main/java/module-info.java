@@ -4,10 +4,13 @@ module dev.baton.engine {
     requires transitive dev.baton.model;
     requires transitive dev.baton.tensor;
     requires transitive dev.baton.trace;
+    requires java.net.http;
+    requires jdk.net;
     requires static transitive org.jspecify;
 
     exports dev.baton.engine;
     exports dev.baton.engine.arch;
+    exports dev.baton.engine.disagg.transfer;
     exports dev.baton.engine.forward;
     exports dev.baton.engine.sample;
     exports dev.baton.engine.request;

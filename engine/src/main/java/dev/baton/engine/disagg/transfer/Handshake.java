@@ -1,0 +1,188 @@
+package dev.baton.engine.disagg.transfer;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
+
+/** The first two messages of a connection, as JSON, so that two versions can tell each other what is wrong. */
+final class Handshake {
+    static final int PROTOCOL = 1;
+
+    private static final JsonMapper JSON = new JsonMapper();
+
+    private Handshake() {}
+
+    /**
+     * What a decode rank says to a prefill rank.
+     *
+     * @param server name of the decode server, for messages
+     * @param instance changes with every start of the decode server
+     * @param prefillRank the rank that is meant
+     * @param decodeRank who asks
+     * @param part the heads wanted from that rank
+     * @param backend what the decode server is set to
+     * @param layout of the decode rank
+     * @param pages pages of the decode rank's pool
+     * @param shared where the pool can be mapped; null when it cannot
+     * @param offsets where each buffer begins in the shared memory
+     */
+    record Hello(
+            String server,
+            String instance,
+            int prefillRank,
+            int decodeRank,
+            HeadPairing.Part part,
+            TransferBackend backend,
+            KvLayout layout,
+            int pages,
+            SharedMemory.@Nullable Descriptor shared,
+            long[] offsets) {}
+
+    /**
+     * @param server name of the prefill server
+     * @param direct pages are written into the decode server's memory; otherwise they come over this connection
+     * @param echo what was written in the shared memory
+     */
+    record Welcome(String server, boolean direct, long echo) {}
+
+    static ByteBuffer encode(Hello hello) {
+        ObjectNode root = JSON.createObjectNode();
+        root.put("protocol", PROTOCOL).put("server", hello.server).put("instance", hello.instance);
+        root.put("prefill_rank", hello.prefillRank).put("decode_rank", hello.decodeRank);
+        root.put("first_head", hello.part.firstHead()).put("heads", hello.part.heads());
+        root.put("backend", hello.backend.name()).put("pages", hello.pages);
+        root.set("layout", layout(hello.layout));
+        if (hello.shared != null) {
+            ObjectNode shared = root.putObject("shared_memory");
+            shared.put("host_id", hello.shared.hostId()).put("path", hello.shared.path());
+            shared.put("bytes", hello.shared.bytes()).put("nonce", hello.shared.nonce());
+            shared.put("echo_slot", hello.shared.echoSlot());
+            ArrayNode offsets = shared.putArray("offsets");
+            for (long offset : hello.offsets) {
+                offsets.add(offset);
+            }
+        }
+        return bytes(root);
+    }
+
+    static ByteBuffer encode(Welcome welcome) {
+        ObjectNode root = JSON.createObjectNode();
+        root.put("server", welcome.server).put("direct", welcome.direct).put("echo", welcome.echo);
+        return bytes(root);
+    }
+
+    static Hello hello(String json) throws IOException {
+        JsonNode root = parse(json);
+        int protocol = integer(root, "protocol");
+        if (protocol != PROTOCOL) {
+            throw new IOException("the decode server speaks transfer protocol " + protocol + ", this server " + PROTOCOL
+                    + ": run the same version on both");
+        }
+        try {
+            SharedMemory.Descriptor shared = null;
+            long[] offsets = new long[0];
+            JsonNode memory = root.get("shared_memory");
+            if (memory != null) {
+                shared = new SharedMemory.Descriptor(
+                        text(memory, "host_id"),
+                        text(memory, "path"),
+                        number(memory, "bytes"),
+                        number(memory, "nonce"),
+                        integer(memory, "echo_slot"));
+                JsonNode list = field(memory, "offsets");
+                offsets = new long[list.size()];
+                for (int i = 0; i < offsets.length; i++) {
+                    offsets[i] = list.get(i).asLong();
+                }
+            }
+            return new Hello(
+                    text(root, "server"),
+                    text(root, "instance"),
+                    integer(root, "prefill_rank"),
+                    integer(root, "decode_rank"),
+                    new HeadPairing.Part(
+                            integer(root, "prefill_rank"), integer(root, "first_head"), integer(root, "heads")),
+                    TransferBackend.valueOf(text(root, "backend")),
+                    layout(field(root, "layout")),
+                    integer(root, "pages"),
+                    shared,
+                    offsets);
+        } catch (IllegalArgumentException e) {
+            throw new IOException("malformed handshake: " + e.getMessage(), e);
+        }
+    }
+
+    static Welcome welcome(String json) throws IOException {
+        JsonNode root = parse(json);
+        return new Welcome(text(root, "server"), field(root, "direct").asBoolean(), number(root, "echo"));
+    }
+
+    private static ObjectNode layout(KvLayout layout) {
+        ObjectNode node = JSON.createObjectNode();
+        node.put("model", layout.model()).put("layers", layout.layers()).put("page_size", layout.pageTokens());
+        HeadShare heads = layout.heads();
+        node.put("heads_total", heads.total()).put("heads_first", heads.first()).put("heads_count", heads.count());
+        ArrayNode buffers = node.putArray("buffers");
+        for (KvLayout.Buffer buffer : layout.buffers()) {
+            buffers.addObject().put("dtype", buffer.dtype()).put("head_bytes", buffer.headBytes());
+        }
+        return node;
+    }
+
+    private static KvLayout layout(JsonNode node) throws IOException {
+        List<KvLayout.Buffer> buffers = new ArrayList<>();
+        for (JsonNode buffer : field(node, "buffers")) {
+            buffers.add(new KvLayout.Buffer(text(buffer, "dtype"), integer(buffer, "head_bytes")));
+        }
+        return new KvLayout(
+                text(node, "model"),
+                integer(node, "layers"),
+                integer(node, "page_size"),
+                new HeadShare(integer(node, "heads_total"), integer(node, "heads_first"), integer(node, "heads_count")),
+                buffers);
+    }
+
+    private static JsonNode parse(String json) throws IOException {
+        try {
+            return JSON.readTree(json);
+        } catch (JacksonException e) {
+            throw new IOException("malformed handshake: " + e.getOriginalMessage(), e);
+        }
+    }
+
+    private static JsonNode field(JsonNode node, String name) throws IOException {
+        JsonNode value = node.get(name);
+        if (value == null || value.isNull()) {
+            throw new IOException("malformed handshake: " + name + " is missing");
+        }
+        return value;
+    }
+
+    private static String text(JsonNode node, String name) throws IOException {
+        return field(node, name).asString();
+    }
+
+    private static long number(JsonNode node, String name) throws IOException {
+        JsonNode value = field(node, name);
+        if (!value.isIntegralNumber() || !value.canConvertToLong()) {
+            throw new IOException("malformed handshake: " + name + " is not a whole number");
+        }
+        return value.asLong();
+    }
+
+    private static int integer(JsonNode node, String name) throws IOException {
+        return Math.toIntExact(number(node, name));
+    }
+
+    private static ByteBuffer bytes(ObjectNode root) {
+        return ByteBuffer.wrap(JSON.writeValueAsString(root).getBytes(StandardCharsets.UTF_8));
+    }
+}

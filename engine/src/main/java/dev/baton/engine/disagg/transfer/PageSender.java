@@ -1,0 +1,130 @@
+package dev.baton.engine.disagg.transfer;
+
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicBoolean;
+
+/** Moves pages of one prefill rank to one decode rank: into its mapped memory, or as DATA frames. */
+final class PageSender {
+    /** Below this many bytes a run, rows are packed; above, the socket takes them from the cache. */
+    private static final int GATHER_RUN_BYTES = 8 << 10;
+
+    private static final int MAX_GATHERED = 512;
+
+    private final FrameChannel channel;
+    private final KvRegion source;
+    /** One a buffer. */
+    private final PageCopy[] copies;
+
+    private final List<MemorySegment> targets;
+    private final long pageBytes;
+
+    /**
+     * @param targets the decode rank's buffers, mapped; empty when pages go over the socket
+     */
+    PageSender(FrameChannel channel, KvRegion source, Handshake.Hello hello, List<MemorySegment> targets) {
+        this.channel = channel;
+        this.source = source;
+        this.targets = List.copyOf(targets);
+        this.copies = new PageCopy[source.layout().buffers().size()];
+        long sum = 0;
+        for (int i = 0; i < copies.length; i++) {
+            copies[i] = PageCopy.of(
+                    source.layout(),
+                    hello.layout(),
+                    i,
+                    hello.part().firstHead(),
+                    hello.part().heads());
+            sum += copies[i].pageBytes();
+        }
+        this.pageBytes = sum;
+    }
+
+    /** Bytes of one page over all buffers. */
+    long pageBytes() {
+        return pageBytes;
+    }
+
+    /**
+     * Sends pages of some layers; ends early when the room has failed or {@code stop} is set.
+     *
+     * @return bytes sent
+     */
+    long send(PrefillConnection.Pages job, AtomicBoolean stop) throws IOException {
+        int layers = source.layout().layers();
+        long bytes = 0;
+        for (int buffer = 0; buffer < copies.length; buffer++) {
+            int layer = buffer % layers;
+            if (layer >= job.fromLayer() && layer < job.toLayer()) {
+                bytes += targets.isEmpty() ? write(job, buffer, stop) : copy(job, buffer, stop);
+            }
+        }
+        return bytes;
+    }
+
+    /** Source pages to destination pages, piece by piece. */
+    private long copy(PrefillConnection.Pages job, int buffer, AtomicBoolean stop) {
+        PageCopy copy = copies[buffer];
+        MemorySegment from = source.buffers().get(buffer);
+        MemorySegment to = targets.get(buffer);
+        int[] pages = job.pages();
+        int[] target = job.target().pages;
+        int first = job.firstPage();
+        int limit = copy.pagesPerPiece();
+        int i = 0;
+        while (i < pages.length && !stop.get() && !job.room().isFailed()) {
+            int end = Math.min(pages.length, i + limit);
+            int count = Math.min(PageCopy.run(pages, i, end), PageCopy.run(target, first + i, first + end));
+            copy.copy(from, pages[i], to, target[first + i], count);
+            i += count;
+        }
+        return i * copy.pageBytes();
+    }
+
+    /** DATA frames of consecutive pages of the prompt. */
+    private long write(PrefillConnection.Pages job, int buffer, AtomicBoolean stop) throws IOException {
+        PageCopy copy = copies[buffer];
+        MemorySegment from = source.buffers().get(buffer);
+        int[] pages = job.pages();
+        int perFrame = (int) Math.max(1, FrameChannel.FRAME_TARGET_BYTES / copy.pageBytes());
+        int i = 0;
+        while (i < pages.length && !stop.get() && !job.room().isFailed()) {
+            int end = Math.min(pages.length, i + perFrame);
+            int bytes = Math.toIntExact((end - i) * copy.pageBytes());
+            ByteBuffer body = FrameChannel.body(12);
+            body.putInt(buffer).putInt(job.firstPage() + i).putInt(end - i).flip();
+            int runs = PageCopy.runs(pages, i, end);
+            if (copy.sourceIsDense() && runs <= MAX_GATHERED && bytes / runs >= GATHER_RUN_BYTES) {
+                ByteBuffer[] payload = new ByteBuffer[runs];
+                int n = 0;
+                for (int p = i, run; p < end; p += run) {
+                    run = PageCopy.run(pages, p, end);
+                    payload[n++] = from.asSlice(pages[p] * copy.pageBytes(), run * copy.pageBytes())
+                            .asByteBuffer();
+                }
+                channel.writeGathered(job.room().room(), body, payload, n, bytes);
+            } else {
+                int start = i;
+                channel.writePacked(
+                        job.room().room(),
+                        body,
+                        bytes,
+                        (packed, at) -> pack(copy, from, pages, start, end, packed, at));
+            }
+            i = end;
+        }
+        return i * copy.pageBytes();
+    }
+
+    private static void pack(
+            PageCopy copy, MemorySegment from, int[] pages, int start, int end, MemorySegment packed, long at) {
+        long to = at;
+        for (int p = start, run; p < end; p += run) {
+            run = PageCopy.run(pages, p, end);
+            copy.pack(from, pages[p], run, packed, to);
+            to += run * copy.pageBytes();
+        }
+    }
+}
