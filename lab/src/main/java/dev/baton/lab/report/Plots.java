@@ -4,11 +4,11 @@ import dev.baton.lab.LabException;
 import dev.baton.lab.report.Summary.Spread;
 import java.awt.Color;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Function;
+import javax.imageio.ImageIO;
 import org.knowm.xchart.BitmapEncoder;
 import org.knowm.xchart.CategoryChart;
 import org.knowm.xchart.CategoryChartBuilder;
@@ -116,7 +116,7 @@ public final class Plots {
     private static Path save(org.knowm.xchart.internal.chartpart.Chart<?, ?> chart, Path folder, String name) {
         Path file = folder.resolve(name + ".png");
         try {
-            Files.write(file, BitmapEncoder.getBitmapBytes(chart, BitmapEncoder.BitmapFormat.PNG));
+            ImageIO.write(BitmapEncoder.getBufferedImage(chart), "png", file.toFile());
         } catch (IOException e) {
             throw new LabException(LabException.Code.IO, "cannot write " + file + ": " + e.getMessage(), e);
         }
