@@ -3,8 +3,11 @@ module dev.baton.model {
     requires transitive dev.baton.protocol;
     requires transitive tools.jackson.databind;
     requires static transitive org.jspecify;
+    requires ai.djl.tokenizers;
+    requires ai.djl.api;
 
     exports dev.baton.model;
     exports dev.baton.model.config;
     exports dev.baton.model.safetensors;
+    exports dev.baton.model.tokenizer;
 }
