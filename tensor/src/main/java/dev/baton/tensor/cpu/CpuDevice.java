@@ -29,12 +29,23 @@ public final class CpuDevice implements Device {
     private CpuDevice(CpuOptions options) {
         this.options = options;
         this.info = new DeviceInfo("cpu", CpuMachine.name(), options.memoryLimitBytes(), options.threads());
-        this.ops = new ScalarOps();
+        this.ops = switch (options.kernels()) {
+            case VECTOR -> new VectorOps(new CpuWorkers(options.threads(), options.firstCore()));
+            case SCALAR -> new ScalarOps();
+        };
     }
 
     /** A device with configured kernels and the machine's memory as its limit. */
     public static CpuDevice open(int threads) {
         return open(CpuOptions.of(threads));
+    }
+
+    /**
+     * Binds the calling thread, the rank's own, to the first core that the options name; helper threads bind
+     * themselves. False when no core was named or the operating system refuses.
+     */
+    public boolean bindRankThread() {
+        return options.firstCore() >= 0 && Affinity.bindCurrentThread(options.firstCore());
     }
 
     /** A device. Its helper threads, if any, start now and end with {@link #close}. */
@@ -146,6 +157,9 @@ public final class CpuDevice implements Device {
     public void close() {
         if (!closed) {
             closed = true;
+            if (ops instanceof VectorOps vector) {
+                vector.close();
+            }
             arena.close();
         }
     }

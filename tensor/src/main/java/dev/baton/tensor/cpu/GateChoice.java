@@ -1,33 +1,47 @@
 package dev.baton.tensor.cpu;
 
 import dev.baton.tensor.GateSpec;
-import dev.baton.tensor.Tensor;
-import java.lang.foreign.ValueLayout;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The choosing half of a mixture-of-experts gate (DeepSeek-V3 technical report, section 2.1.2): from the scores of one
- * token to its experts and their weights. Choice values are small in number, so one plain implementation serves both
- * kinds of kernel. Not thread-safe: keeps scratch between calls.
+ * token to its experts and their weights. Plain code that serves both kinds of kernel. Not thread-safe: an instance
+ * holds one token's scores, scratch and result.
  */
 final class GateChoice {
+    /** Scores of the token, at least as many as there are experts; the caller fills it. */
+    float[] scores = new float[0];
+    /** Added for choosing only; null when there is none. The caller fills it. */
+    float @Nullable [] bias;
+
+    /** The chosen experts, best first. */
+    int[] ids = new int[0];
+    /** Their weights. */
+    float[] weights = new float[0];
+
     private float[] choice = new float[0];
     private float[] groupScores = new float[0];
     private boolean[] taken = new boolean[0];
 
-    /**
-     * Writes row {@code t} of ids and weights.
-     *
-     * @param scores the token's scores, the first {@code experts} elements
-     */
-    void choose(float[] scores, int experts, GateSpec spec, int t, Tensor ids, Tensor weights) {
+    /** Makes room for a gate. */
+    void prepare(int experts, int topK) {
         if (choice.length < experts) {
+            scores = new float[experts];
             choice = new float[experts];
             taken = new boolean[experts];
             groupScores = new float[experts];
         }
-        Tensor bias = spec.correctionBias();
+        if (ids.length < topK) {
+            ids = new int[topK];
+            weights = new float[topK];
+        }
+    }
+
+    /** From the scores to ids and weights. */
+    void choose(int experts, GateSpec spec) {
+        float[] biases = bias;
         for (int e = 0; e < experts; e++) {
-            float value = bias == null ? scores[e] : scores[e] + Elements.get(bias.memory(), bias.dtype(), e);
+            float value = biases == null ? scores[e] : scores[e] + biases[e];
             choice[e] = Float.isNaN(value) ? Float.NEGATIVE_INFINITY : value;
             taken[e] = false;
         }
@@ -43,13 +57,12 @@ final class GateChoice {
                 }
             }
             taken[best] = true;
-            Elements.setInt(ids, t, k, best);
+            ids[k] = best;
             sum += scores[best];
         }
         float factor = spec.renormalize() ? spec.scale() / (sum + 1e-20f) : spec.scale();
         for (int k = 0; k < spec.topK(); k++) {
-            float weight = scores[Elements.getInt(ids, t, k)] * factor;
-            weights.memory().set(ValueLayout.JAVA_FLOAT_UNALIGNED, 4 * (t * weights.rowStride() + k), weight);
+            weights[k] = scores[ids[k]] * factor;
         }
     }
 

@@ -218,13 +218,24 @@ final class ScalarOps implements Ops {
         int experts = logits.columns();
         double[] scores = new double[experts];
         GateChoice choice = new GateChoice();
+        choice.prepare(experts, spec.topK());
+        Tensor bias = spec.correctionBias();
+        if (bias != null) {
+            choice.bias = new float[experts];
+            for (int e = 0; e < experts; e++) {
+                choice.bias[e] = Elements.get(bias.memory(), bias.dtype(), e);
+            }
+        }
         for (int t = 0; t < logits.rows(); t++) {
             scores(logits, t, spec.scoring(), scores);
-            float[] rounded = new float[experts];
             for (int e = 0; e < experts; e++) {
-                rounded[e] = (float) scores[e];
+                choice.scores[e] = (float) scores[e];
             }
-            choice.choose(rounded, experts, spec, t, ids, weights);
+            choice.choose(experts, spec);
+            for (int k = 0; k < spec.topK(); k++) {
+                Elements.setInt(ids, t, k, choice.ids[k]);
+                Elements.set(weights, t, k, choice.weights[k]);
+            }
         }
     }
 

@@ -1,0 +1,104 @@
+package dev.baton.tensor.cpu;
+
+import static dev.baton.tensor.cpu.Lanes.COUNT;
+import static dev.baton.tensor.cpu.Lanes.FLOATS;
+import static dev.baton.tensor.cpu.Lanes.INTS;
+import static dev.baton.tensor.cpu.Lanes.SHORTS;
+import static dev.baton.tensor.cpu.Native.ALL;
+import static dev.baton.tensor.cpu.Native.ORDER;
+
+import dev.baton.model.DType;
+import dev.baton.tensor.TensorException;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.ShortVector;
+import jdk.incubator.vector.VectorMask;
+import jdk.incubator.vector.VectorOperators;
+
+/** Rows of any number format to rows of floats, and floats to bf16. All addresses and strides in bytes. */
+final class MatrixRows {
+    private MatrixRows() {}
+
+    /** {@code count} elements as floats; elements up to {@code padded} become zero. */
+    static void toFloats(DType dtype, long from, int count, long to, int padded) {
+        switch (dtype) {
+            case F32 -> MemorySegment.copy(ALL, from, ALL, to, 4L * count);
+            case BF16 -> bf16ToFloats(from, count, to);
+            case F16 -> {
+                for (int i = 0; i < count; i++) {
+                    Native.setFloat(to + 4L * i, Float.float16ToFloat(ALL.get(Native.SHORT, from + 2L * i)));
+                }
+            }
+            case F8_E4M3 -> {
+                for (int i = 0; i < count; i++) {
+                    Native.setFloat(to + 4L * i, Elements.e4m3ToFloat(ALL.get(ValueLayout.JAVA_BYTE, from + i)));
+                }
+            }
+            case F8_E5M2, F64, I64, I32, I16, I8, U8, BOOL ->
+                throw new TensorException(TensorException.Code.DTYPE, "no floating-point operand of type " + dtype);
+        }
+        if (padded > count) {
+            ALL.asSlice(to + 4L * count, 4L * (padded - count)).fill((byte) 0);
+        }
+    }
+
+    private static void bf16ToFloats(long from, int count, long to) {
+        MemorySegment source = ALL.asSlice(from, 2L * count);
+        MemorySegment target = ALL.asSlice(to, 4L * count);
+        int i = 0;
+        for (; i <= count - COUNT; i += COUNT) {
+            ShortVector.fromMemorySegment(SHORTS, source, 2L * i, ORDER)
+                    .convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0)
+                    .reinterpretAsInts()
+                    .lanewise(VectorOperators.LSHL, 16)
+                    .reinterpretAsFloats()
+                    .intoMemorySegment(target, 4L * i, ORDER);
+        }
+        for (; i < count; i++) {
+            target.set(Native.FLOAT, 4L * i, Elements.bf16ToFloat(source.get(Native.SHORT, 2L * i)));
+        }
+    }
+
+    /** Rounds to nearest, ties to even; a NaN stays a NaN. */
+    static void floatsToBf16(long from, int count, long to) {
+        MemorySegment source = ALL.asSlice(from, 4L * count);
+        MemorySegment target = ALL.asSlice(to, 2L * count);
+        int i = 0;
+        for (; i <= count - COUNT; i += COUNT) {
+            FloatVector value = FloatVector.fromMemorySegment(FLOATS, source, 4L * i, ORDER);
+            IntVector bits = value.reinterpretAsInts();
+            IntVector upper = bits.lanewise(VectorOperators.LSHR, 16);
+            VectorMask<Integer> nan = value.compare(VectorOperators.NE, value).cast(INTS);
+            IntVector rounded = bits.add(upper.and(1).add(0x7fff))
+                    .lanewise(VectorOperators.LSHR, 16)
+                    .blend(upper.or(0x40), nan);
+            rounded.convertShape(VectorOperators.I2S, SHORTS, 0)
+                    .reinterpretAsShorts()
+                    .intoMemorySegment(target, 2L * i, ORDER);
+        }
+        for (; i < count; i++) {
+            target.set(Native.SHORT, 2L * i, Elements.floatToBf16(source.get(Native.FLOAT, 4L * i)));
+        }
+    }
+
+    /**
+     * Multiplies one row of an F8 matrix, already floats, by its blocks' scales.
+     *
+     * @param row first element of the row's part, at column {@code column} of the matrix
+     * @param scales the row's scales, that of column 0 first
+     */
+    static void scale(long row, int column, int count, long scales) {
+        int done = 0;
+        while (done < count) {
+            int block = (column + done) / ScalarOps.SCALE_BLOCK;
+            int end = Math.min(count, (block + 1) * ScalarOps.SCALE_BLOCK - column);
+            float factor = Native.floatAt(scales + 4L * block);
+            for (int i = done; i < end; i++) {
+                Native.setFloat(row + 4L * i, Native.floatAt(row + 4L * i) * factor);
+            }
+            done = end;
+        }
+    }
+}
