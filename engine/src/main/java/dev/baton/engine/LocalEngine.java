@@ -1,0 +1,343 @@
+package dev.baton.engine;
+
+import dev.baton.engine.request.EngineRequest;
+import dev.baton.engine.request.OutputSink;
+import dev.baton.engine.request.TokenText;
+import dev.baton.engine.schedule.RankParts;
+import dev.baton.engine.schedule.Request;
+import dev.baton.engine.schedule.RoleQueues;
+import dev.baton.engine.schedule.SchedulerConfig;
+import dev.baton.engine.schedule.SchedulerLog;
+import dev.baton.engine.schedule.SchedulerLoop;
+import dev.baton.engine.schedule.SchedulerPort;
+import dev.baton.engine.schedule.StepExecutor;
+import dev.baton.engine.schedule.StepObserver;
+import dev.baton.engine.schedule.UnifiedRole;
+import dev.baton.protocol.ProfileRequest;
+import dev.baton.protocol.SamplingParams;
+import dev.baton.protocol.log.RankLabel;
+import java.lang.System.Logger;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Consumer;
+import java.util.function.IntFunction;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * An engine in this JVM: one scheduler loop with its executor for each DP rank. When one rank fails, the engine has
+ * failed: every live request gets an Abort with status 500 and later ones are refused.
+ */
+public final class LocalEngine implements Engine {
+    private static final Logger LOG = System.getLogger(LocalEngine.class.getName());
+
+    private final EngineInfo info;
+    private final RequestLimits limits;
+    private final List<SchedulerLoop> loops = new ArrayList<>();
+    private final DispatchPolicy dispatch;
+    private final TokenText.@Nullable Factory text;
+    private final ProfileControl profile;
+    private final long seed;
+
+    private final Map<String, Live> live = new ConcurrentHashMap<>();
+    private final List<Runnable> stepEndListeners = new CopyOnWriteArrayList<>();
+    private final AtomicLong arrivals = new AtomicLong();
+
+    private record Live(Request request, SchedulerLoop loop) {}
+
+    private LocalEngine(Builder b) {
+        this.dispatch = b.dispatch;
+        this.text = b.text;
+        this.profile = b.profile;
+        this.seed = b.seed;
+        int context = b.model.contextTokens();
+        for (int rank = 0; rank < b.dataParallel; rank++) {
+            StepExecutor executor = b.executors.apply(rank);
+            context = Math.min(context, executor.contextTokens());
+            RankParts parts = new RankParts(
+                    rank,
+                    b.config,
+                    executor,
+                    b.endTokenIds,
+                    b.model.vocabularySize(),
+                    b.roles,
+                    b.observers.apply(rank),
+                    b.labels.apply(rank),
+                    b.cuda,
+                    b.log);
+            loops.add(new SchedulerLoop(parts, this::stepEnded, this::ended, this::failed));
+        }
+        SchedulerPort first = loops.getFirst().port();
+        String role = b.model.role();
+        this.limits = new RequestLimits(
+                b.model.vocabularySize(), context, first.totalTokens(), b.dataParallel, role, text != null);
+        this.info = new EngineInfo(
+                b.model.modelPath(),
+                b.model.architecture(),
+                b.model.modelType(),
+                b.model.vocabularySize(),
+                context,
+                first.totalTokens(),
+                limits.maxInputTokens(),
+                first.runningLimit(),
+                b.config.pageTokens(),
+                b.model.tensorParallel(),
+                b.dataParallel,
+                role,
+                b.model.weightBytes(),
+                b.model.cacheBytes());
+        loops.forEach(SchedulerLoop::start);
+    }
+
+    /**
+     * @param model what is served; pool, limits and DP size are filled in by the engine
+     * @param executors makes the ranks of each DP rank; the engine closes them
+     */
+    public static Builder builder(EngineInfo model, SchedulerConfig config, IntFunction<StepExecutor> executors) {
+        return new Builder(model, config, executors);
+    }
+
+    @Override
+    public EngineInfo info() {
+        return info;
+    }
+
+    @Override
+    public void submit(EngineRequest request, OutputSink sink) {
+        SamplingParams sampling = limits.check(request);
+        long arrival = arrivals.incrementAndGet();
+        Long own = sampling.seed();
+        Request made = new Request(
+                request,
+                sink,
+                sampling,
+                own != null ? own : mix(seed + arrival),
+                arrival,
+                text == null ? null : text.open(request));
+        SchedulerLoop loop = choose(request, arrival);
+        if (live.putIfAbsent(request.rid(), new Live(made, loop)) != null) {
+            throw new EngineException(
+                    EngineException.Code.INVALID_REQUEST,
+                    "rid " + request.rid() + " belongs to a request that is still live; choose another.");
+        }
+        try {
+            loop.submit(made);
+        } catch (EngineException e) {
+            live.remove(request.rid());
+            throw e;
+        }
+    }
+
+    private SchedulerLoop choose(EngineRequest request, long arrival) {
+        Integer rank = request.dataParallelRank();
+        if (rank != null) {
+            return loops.get(rank);
+        }
+        EngineRequest.Bootstrap bootstrap = request.bootstrap();
+        if (bootstrap != null && "prefill".equals(info.role())) {
+            return loops.get((int) Math.floorMod(bootstrap.room(), (long) loops.size()));
+        }
+        return switch (dispatch) {
+            case ROUND_ROBIN -> loops.get((int) Math.floorMod(arrival - 1, (long) loops.size()));
+            case SHORTEST_QUEUE -> {
+                SchedulerLoop best = loops.getFirst();
+                for (SchedulerLoop loop : loops) {
+                    best = loop.liveRequests() < best.liveRequests() ? loop : best;
+                }
+                yield best;
+            }
+        };
+    }
+
+    @Override
+    public void abort(String ridPrefix) {
+        Live exact = live.get(ridPrefix);
+        if (exact != null) {
+            exact.request.askToAbort();
+        }
+        for (Map.Entry<String, Live> entry : live.entrySet()) {
+            if (entry.getKey().startsWith(ridPrefix)) {
+                entry.getValue().request.askToAbort();
+            }
+        }
+        loops.forEach(SchedulerLoop::endAborted);
+    }
+
+    @Override
+    public void abortAll() {
+        abort("");
+    }
+
+    @Override
+    public void onStepEnd(Runnable listener) {
+        stepEndListeners.add(listener);
+    }
+
+    @Override
+    public CompletableFuture<Boolean> flushCache() {
+        List<CompletableFuture<Boolean>> all =
+                loops.stream().map(SchedulerLoop::flush).toList();
+        return CompletableFuture.allOf(all.toArray(CompletableFuture[]::new))
+                .thenApply(done -> all.stream().allMatch(CompletableFuture::join));
+    }
+
+    @Override
+    public CompletableFuture<Void> slowDown(double seconds) {
+        return CompletableFuture.allOf(
+                loops.stream().map(loop -> loop.slowDown(seconds)).toArray(CompletableFuture[]::new));
+    }
+
+    @Override
+    public CompletableFuture<Void> startProfile(ProfileRequest request) {
+        return profile.start(request);
+    }
+
+    @Override
+    public CompletableFuture<Void> stopProfile() {
+        return profile.stop();
+    }
+
+    @Override
+    public List<RankLoad> load() {
+        return loops.stream().map(SchedulerLoop::load).toList();
+    }
+
+    @Override
+    public List<RankState> states() {
+        return loops.stream().map(SchedulerLoop::state).toList();
+    }
+
+    @Override
+    public void close() {
+        // All are told first, so that they end together.
+        loops.forEach(SchedulerLoop::beginClose);
+        Duration patience = Duration.ofSeconds(10);
+        loops.forEach(loop -> loop.close(patience));
+    }
+
+    private void stepEnded() {
+        for (Runnable listener : stepEndListeners) {
+            try {
+                listener.run();
+            } catch (RuntimeException e) {
+                LOG.log(Logger.Level.WARNING, "A step listener failed", e);
+            }
+        }
+    }
+
+    private void ended(Request request) {
+        live.computeIfPresent(request.rid(), (rid, entry) -> entry.request == request ? null : entry);
+    }
+
+    private void failed(String reason) {
+        loops.forEach(loop -> loop.fail(reason));
+    }
+
+    /** The finaliser of SplitMix64 (Steele, Lea, Flood 2014): neighbouring seeds give unrelated ones. */
+    private static long mix(long value) {
+        long z = (value ^ value >>> 30) * 0xBF58476D1CE4E5B9L;
+        z = (z ^ z >>> 27) * 0x94D049BB133111EBL;
+        return z ^ z >>> 31;
+    }
+
+    /** Sets what has a default. */
+    public static final class Builder {
+        private final EngineInfo model;
+        private final SchedulerConfig config;
+        private final IntFunction<StepExecutor> executors;
+        private int dataParallel = 1;
+        private DispatchPolicy dispatch = DispatchPolicy.ROUND_ROBIN;
+        private Set<Integer> endTokenIds = Set.of();
+        private TokenText.@Nullable Factory text;
+        private RoleQueues.Factory roles = (scheduler, executor, rank) -> new UnifiedRole(scheduler);
+        private ProfileControl profile = ProfileControl.NONE;
+        private IntFunction<List<StepObserver>> observers = rank -> List.of();
+        private IntFunction<RankLabel> labels = rank -> RankLabel.NONE;
+        private boolean cuda;
+        private Consumer<String> log = SchedulerLog.toLogger();
+        private long seed = System.nanoTime();
+
+        private Builder(EngineInfo model, SchedulerConfig config, IntFunction<StepExecutor> executors) {
+            this.model = model;
+            this.config = config;
+            this.executors = executors;
+        }
+
+        /** DP ranks, each with a scheduler and an executor; 1 when not set. */
+        public Builder dataParallel(int ranks) {
+            dataParallel = ranks;
+            return this;
+        }
+
+        /** Which rank a request goes to; round robin when not set. */
+        public Builder dispatch(DispatchPolicy policy) {
+            dispatch = policy;
+            return this;
+        }
+
+        /** The model's end tokens. */
+        public Builder endTokenIds(Set<Integer> ids) {
+            endTokenIds = Set.copyOf(ids);
+            return this;
+        }
+
+        /** Makes text of tokens; without it outputs carry ids alone. */
+        public Builder text(TokenText.@Nullable Factory factory) {
+            text = factory;
+            return this;
+        }
+
+        /** The role in disaggregated serving; {@code EngineInfo.role} must name it. */
+        public Builder roles(RoleQueues.Factory factory) {
+            roles = factory;
+            return this;
+        }
+
+        /** Who records profiles. */
+        public Builder profile(ProfileControl control) {
+            profile = control;
+            return this;
+        }
+
+        /** Told of the steps of each DP rank. */
+        public Builder observers(IntFunction<List<StepObserver>> ofRank) {
+            observers = ofRank;
+            return this;
+        }
+
+        /** How the log lines of each DP rank name it. */
+        public Builder labels(IntFunction<RankLabel> ofRank) {
+            labels = ofRank;
+            return this;
+        }
+
+        /** Whether graphs are CUDA graphs, for the log lines. */
+        public Builder cuda(boolean value) {
+            cuda = value;
+            return this;
+        }
+
+        /** Takes finished log lines instead of the logging system. */
+        public Builder log(Consumer<String> lines) {
+            log = lines;
+            return this;
+        }
+
+        /** From which requests without a seed of their own get theirs. */
+        public Builder seed(long value) {
+            seed = value;
+            return this;
+        }
+
+        /** Makes the ranks and starts the schedulers. */
+        public LocalEngine build() {
+            return new LocalEngine(this);
+        }
+    }
+}

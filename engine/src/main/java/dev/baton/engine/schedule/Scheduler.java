@@ -1,0 +1,510 @@
+package dev.baton.engine.schedule;
+
+import dev.baton.engine.RankState;
+import dev.baton.engine.request.TokenLogprob;
+import dev.baton.protocol.FinishReason;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Decides the steps of one DP rank: prefill before decode, as SGLang does. It has no thread and no clock of its own:
+ * {@link #plan}, the launch of what it returns, {@link #apply} of the results in the order of the launches.
+ *
+ * <p>One step may be planned while another is in flight. The ids that the step in flight samples are not needed for that:
+ * the ranks read them from their token pool. A token that was computed for a request which turned out to have ended is
+ * discarded. Only when memory runs out are the results in flight wanted first ({@link #wantsResults}), because they may
+ * free some.
+ */
+final class Scheduler implements SchedulerPort {
+    private final SchedulerConfig config;
+    private final KvSpace space;
+    private final WaitingQueue waiting = new WaitingQueue();
+    private final DecodeBatch decode;
+    private final Admission admission;
+    private final NewTokenRatio ratio;
+    private final PlanBuilder plans = new PlanBuilder();
+    private final Results results;
+    private final SchedulerLog log;
+    private final RoleQueues role;
+    private final Consumer<Request> ended;
+    private final Runnable wake;
+
+    private final Set<Request> live = new LinkedHashSet<>();
+    /** Requests that have not been admitted for the first time; read by submitting threads. */
+    private final AtomicInteger queued = new AtomicInteger();
+    /** Requests in phase PREFILLED or ROLE that hold a row. */
+    private int heldRows;
+
+    private int retractions;
+    private boolean wantsResults;
+
+    /**
+     * @param ended told of each request that has ended, on the scheduler's thread
+     * @param wake ends the loop's rest, from any thread
+     */
+    Scheduler(
+            SchedulerConfig config,
+            StepExecutor executor,
+            Results results,
+            SchedulerLog log,
+            int dpRank,
+            RoleQueues.Factory roles,
+            Consumer<Request> ended,
+            Runnable wake) {
+        this.config = config;
+        this.results = results;
+        this.log = log;
+        this.ended = ended;
+        this.wake = wake;
+        int pool = config.maxTotalTokens() == null
+                ? executor.capacityTokens()
+                : Math.min(config.maxTotalTokens(), executor.capacityTokens());
+        this.space = new KvSpace(pool, config.pageTokens(), executor.maxRows(), config.radixCache());
+        this.decode = new DecodeBatch(space);
+        int limit = config.runningLimit(space.totalTokens(), executor.contextTokens(), executor.maxRows());
+        this.admission = new Admission(config, space, waiting, limit);
+        this.ratio = new NewTokenRatio(config.conservativeness());
+        this.role = roles.open(this, executor, dpRank);
+    }
+
+    /** Takes a new request. */
+    void enqueue(Request r) {
+        live.add(r);
+        role.enqueue(r);
+    }
+
+    /** Counts a request as queued before {@link #enqueue}: submitting threads share the limit. */
+    AtomicInteger queued() {
+        return queued;
+    }
+
+    SchedulerLog log() {
+        return log;
+    }
+
+    RoleQueues role() {
+        return role;
+    }
+
+    KvSpace space() {
+        return space;
+    }
+
+    /** No request lives and none that has ended still holds memory. */
+    boolean idle() {
+        return live.isEmpty() && heldRows == 0;
+    }
+
+    /** 1 while a prompt is computed in chunks. */
+    int chunkedRequests() {
+        return admission.chunked() == null ? 0 : 1;
+    }
+
+    /**
+     * The next step, with everything it needs allocated; it must be launched.
+     *
+     * @param inFlight whether results are still to come
+     * @return null when there is nothing to run now
+     */
+    @Nullable
+    ScheduledStep plan(boolean inFlight) {
+        wantsResults = false;
+        decode.compact();
+        if (decode.running().isEmpty() && admission.chunked() == null && heldRows == 0) {
+            admission.released();
+        }
+        ScheduledStep prefill = planPrefill(inFlight);
+        return prefill != null || wantsResults ? prefill : planDecode(inFlight);
+    }
+
+    /** After {@link #plan} returned null: the results in flight may make a step possible. */
+    boolean wantsResults() {
+        return wantsResults;
+    }
+
+    private @Nullable ScheduledStep planPrefill(boolean inFlight) {
+        Request continued = admission.chunked();
+        double usage = (double) space.usedTokens() / space.totalTokens();
+        Admission.Selection selection = admission.select(decode.running(), heldRows, ratio.value());
+        if (selection == null) {
+            if (continued != null) {
+                // No memory for the next chunk: others hold more than was expected of them.
+                wantsResults = inFlight;
+                if (!inFlight) {
+                    retract(continued);
+                }
+            }
+            return null;
+        }
+        int runningBefore = decode.running().size();
+        ScheduledStep step = plans.extend(selection.requests(), selection.from());
+        for (Request r : selection.requests()) {
+            leaveQueue(r);
+            launched(r);
+        }
+        log.prefill(selection, usage, role.decodes() ? runningBefore : 0, waiting.size(), role);
+        return step;
+    }
+
+    /** The step that computes the request's positions up to {@code filled} is certain to run. */
+    private void launched(Request r) {
+        space.share(r, r.filled);
+        if (r == admission.chunked()) {
+            return;
+        }
+        boolean samples = r.sampling.maxNewTokens() > 0;
+        r.inFlight += samples ? 1 : 0;
+        if (samples && role.decodes()) {
+            decode.add(r);
+        } else {
+            r.phase = role.decodes() ? Request.Phase.PREFILLED : Request.Phase.ROLE;
+            heldRows++;
+        }
+    }
+
+    private @Nullable ScheduledStep planDecode(boolean inFlight) {
+        List<Request> batch = decode.candidates();
+        if (batch.isEmpty()) {
+            return null;
+        }
+        if (!decode.fits(batch)) {
+            if (inFlight) {
+                wantsResults = true;
+                return null;
+            }
+            batch = makeRoom();
+            if (batch.isEmpty()) {
+                return null;
+            }
+        } else {
+            ratio.decay();
+        }
+        for (int i = 0; i < batch.size(); i++) {
+            Request r = batch.get(i);
+            if (!space.extend(r, r.filled + 1)) {
+                throw new IllegalStateException("no slot for " + r + " although the batch fitted");
+            }
+            r.inFlight++;
+        }
+        return plans.decode(batch);
+    }
+
+    private List<Request> makeRoom() {
+        double before = ratio.value();
+        List<Request> victims = decode.retract(this::retractOne);
+        for (Request victim : victims) {
+            waiting.addFirst(victim);
+        }
+        if (!victims.isEmpty()) {
+            ratio.raise(decode.running());
+            log.retract(victims.size(), before, ratio.value());
+        }
+        List<Request> rest = decode.candidates();
+        if (decode.fits(rest)) {
+            return rest;
+        }
+        // One is left and others (transfers, a chunk) hold the memory that it needs: wait for them, or give up.
+        Request last = rest.getFirst();
+        if (heldRows > 0) {
+            retract(last);
+        } else {
+            finish(last, DecodeBatch.noSpace(null));
+        }
+        return List.of();
+    }
+
+    private void retract(Request r) {
+        retractOne(r);
+        decode.ended();
+        decode.compact();
+        waiting.addFirst(r);
+    }
+
+    private void retractOne(Request r) {
+        if (r == admission.chunked()) {
+            admission.dropChunked();
+        }
+        space.release(r, false);
+        admission.released();
+        r.phase = Request.Phase.WAITING;
+        r.epoch++;
+        r.carryId = false;
+        if (!r.promptTold) {
+            r.inputLogprobs = List.of();
+        }
+        retractions++;
+    }
+
+    /** Applies a step's results and tells the sinks. */
+    void apply(ScheduledStep step, StepResult result) {
+        StepPlan plan = step.plan();
+        int appended = 0;
+        for (int b = 0; b < plan.sequences(); b++) {
+            Request r = step.requests()[b];
+            if (!step.concerns(b)) {
+                continue;
+            }
+            if (plan.mode() == ForwardMode.EXTEND) {
+                applyPrefill(r, plan, result, b);
+            } else {
+                appended++;
+                applyToken(r, result, b);
+            }
+        }
+        if (plan.mode() == ForwardMode.DECODE) {
+            log.decode(plan.sequences(), appended, space, waiting.size(), role);
+        }
+        decode.compact();
+    }
+
+    private void applyPrefill(Request r, StepPlan plan, StepResult result, int b) {
+        List<TokenLogprob> prompt = result.inputLogprobs()[b];
+        if (prompt != null) {
+            r.addInputLogprobs(prompt);
+        }
+        int to = plan.contextLength(b);
+        boolean last = plan.samples()[b] || to == r.known;
+        if (plan.samples()[b]) {
+            applyToken(r, result, b);
+        } else if (last) {
+            heldRows--;
+            end(r, new FinishReason.Length(0));
+        }
+        if (!r.finished()) {
+            role.chunkComputed(r, plan.starts()[b], to, last);
+        }
+    }
+
+    private void applyToken(Request r, StepResult result, int b) {
+        r.inFlight--;
+        FinishReason reason = results.append(r, result.nextIds()[b], result.outputLogprobs()[b]);
+        if (!role.decodes()) {
+            return;
+        }
+        reason = r.abortAsked() ? aborted("Abort request " + r.rid()) : reason;
+        if (reason == null) {
+            results.tell(r);
+        } else {
+            end(r, reason);
+        }
+    }
+
+    /** Ends what {@link Request#askToAbort} was called for. */
+    void endAborted() {
+        List<Request> asked = new ArrayList<>();
+        for (Request r : live) {
+            if (r.abortAsked()) {
+                asked.add(r);
+            }
+        }
+        for (Request r : asked) {
+            boolean waits = r.queued;
+            abort(r, aborted(waits ? "Abort in waiting queue" : "Abort request " + r.rid()));
+        }
+    }
+
+    /** Ends every request, also when the state is not in order any more. */
+    void endAll(FinishReason reason) {
+        for (Request r : List.copyOf(live)) {
+            try {
+                abort(r, reason);
+            } catch (RuntimeException e) {
+                if (!r.finished()) {
+                    tellEnd(r, reason);
+                }
+            }
+        }
+    }
+
+    private void abort(Request r, FinishReason reason) {
+        if (r.phase == Request.Phase.ROLE) {
+            boolean reusable = role.withdraw(r);
+            tellEnd(r, reason);
+            if (reusable) {
+                release(r);
+            }
+        } else {
+            if (r.phase == Request.Phase.PREFILLED) {
+                heldRows--;
+            }
+            end(r, reason);
+        }
+    }
+
+    /** Ends a request that is not the role's. */
+    private void end(Request r, FinishReason reason) {
+        if (r.phase == Request.Phase.WAITING) {
+            waiting.remove(r);
+        } else if (r == admission.chunked()) {
+            admission.dropChunked();
+        }
+        decode.ended();
+        space.release(r, true);
+        admission.released();
+        tellEnd(r, reason);
+    }
+
+    private void tellEnd(Request r, FinishReason reason) {
+        r.phase = Request.Phase.FINISHED;
+        live.remove(r);
+        leaveQueue(r);
+        results.tellEnd(r, reason);
+        ended.accept(r);
+    }
+
+    private void leaveQueue(Request r) {
+        if (r.queued) {
+            r.queued = false;
+            queued.decrementAndGet();
+        }
+    }
+
+    /** Asked for by the client: no failure, so no status. */
+    private static FinishReason aborted(String message) {
+        return new FinishReason.Abort(message, 0, "");
+    }
+
+    /** Empties the prefix cache; false while any request lives. */
+    boolean flush() {
+        if (!live.isEmpty()) {
+            log.print("Cache not flushed because there are pending requests. #queue-req: " + waiting.size()
+                    + ", #running-req: " + decode.running().size());
+            return false;
+        }
+        space.flush();
+        ratio.reset();
+        log.print("Cache flushed successfully!");
+        return true;
+    }
+
+    /** Nothing lives and nothing is in flight: the estimate starts anew, and nothing may have leaked. */
+    void atRest() {
+        ratio.reset();
+        space.checkIdle();
+    }
+
+    RankState state(int dpRank) {
+        RoleQueues.Counts counts = role.counts();
+        return new RankState(
+                dpRank,
+                log.lastThroughput(),
+                space.usedTokens(),
+                space.freeTokens(),
+                space.evictableTokens(),
+                decode.running().size(),
+                waiting.size(),
+                counts.beforeWaiting(),
+                counts.inTransfer(),
+                retractions,
+                log.cacheHitRate(),
+                ratio.value(),
+                plans.steps());
+    }
+
+    /** KV tokens used and the lengths of all queued requests. */
+    long loadTokens() {
+        return space.usedTokens() + waiting.tokens() + role.counts().queuedTokens();
+    }
+
+    // What roles ask.
+
+    @Override
+    public SchedulerConfig config() {
+        return config;
+    }
+
+    @Override
+    public int totalTokens() {
+        return space.totalTokens();
+    }
+
+    @Override
+    public int availableTokens() {
+        return space.availableTokens();
+    }
+
+    @Override
+    public int runningLimit() {
+        return admission.runningLimit();
+    }
+
+    @Override
+    public int freeRows() {
+        return space.freeRows();
+    }
+
+    @Override
+    public List<Request> running() {
+        return decode.running();
+    }
+
+    @Override
+    public int waitingRequests() {
+        return waiting.size();
+    }
+
+    @Override
+    public double newTokenRatio() {
+        return ratio.value();
+    }
+
+    @Override
+    public void admit(Request r) {
+        waiting.add(r);
+    }
+
+    @Override
+    public boolean reserve(Request r) {
+        if (space.freeRows() == 0 || !space.extend(r, r.known)) {
+            return false;
+        }
+        space.takeRow(r);
+        heldRows++;
+        leaveQueue(r);
+        return true;
+    }
+
+    @Override
+    public void enterDecode(
+            Request r, int firstToken, @Nullable TokenLogprob logprob, List<TokenLogprob> inputLogprobs) {
+        heldRows--;
+        r.addInputLogprobs(inputLogprobs);
+        r.carryId = true;
+        decode.add(r);
+        FinishReason reason = results.append(r, firstToken, logprob);
+        if (reason == null) {
+            results.tell(r);
+        } else {
+            end(r, reason);
+        }
+    }
+
+    @Override
+    public void finish(Request r, FinishReason reason) {
+        if (r.phase == Request.Phase.ROLE) {
+            tellEnd(r, reason);
+            release(r);
+        } else if (!r.finished()) {
+            end(r, reason);
+        }
+    }
+
+    @Override
+    public void release(Request r) {
+        if (r.row >= 0) {
+            heldRows--;
+        }
+        space.release(r, true);
+        admission.released();
+    }
+
+    @Override
+    public void wake() {
+        wake.run();
+    }
+}
