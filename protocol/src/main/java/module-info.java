@@ -7,4 +7,6 @@ module dev.baton.protocol {
     exports dev.baton.protocol;
     exports dev.baton.protocol.log;
     exports dev.baton.protocol.flag;
+    exports dev.baton.protocol.reply;
+    exports dev.baton.protocol.request;
 }

@@ -1,2 +1,2 @@
-/** Package. */
+/** The server: starts, stops and wires the endpoints of the dialect to an engine. */
 package dev.baton.serve;

@@ -1,0 +1,129 @@
+package dev.baton.protocol.request;
+
+import static dev.baton.protocol.request.JsonBody.bool;
+import static dev.baton.protocol.request.JsonBody.integer;
+import static dev.baton.protocol.request.JsonBody.invalid;
+import static dev.baton.protocol.request.JsonBody.isNull;
+import static dev.baton.protocol.request.JsonBody.longInteger;
+import static dev.baton.protocol.request.JsonBody.string;
+
+import dev.baton.protocol.SamplingParams;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+import tools.jackson.core.JsonParser;
+import tools.jackson.core.JsonToken;
+
+/** The fields that completion and chat bodies share, while they are read. Unknown fields are passed over, as there. */
+final class OpenAiFields {
+    private static final Set<String> NOT_YET =
+            Set.of("lora_path", "session_params", "custom_logit_processor", "return_hidden_states", "suffix");
+
+    private final SamplingFields sampling;
+    private String model = "default";
+    private boolean stream;
+    private boolean includeUsage;
+    private boolean continuousUsage;
+    private @Nullable String rid;
+    private @Nullable String host;
+    private @Nullable Integer port;
+    private @Nullable Long room;
+    private @Nullable Integer dataParallelRank;
+
+    OpenAiFields(SamplingParams defaults) {
+        sampling = new SamplingFields("", defaults);
+    }
+
+    SamplingFields sampling() {
+        return sampling;
+    }
+
+    /** Reads the field or passes over it. */
+    void read(String name, JsonParser parser) {
+        if (NOT_YET.contains(name)) {
+            SamplingFields.refuseUnlessEmpty(name, parser);
+        } else if (name.equals("max_new_tokens") || name.equals("stream_interval")) {
+            parser.skipChildren();
+        } else if (!sampling.read(name, parser)) {
+            if (isNull(parser)) {
+                return;
+            }
+            other(name, parser);
+        }
+    }
+
+    private void other(String name, JsonParser parser) {
+        switch (name) {
+            case "model" -> model = string(name, parser);
+            case "stream" -> stream = bool(name, parser);
+            case "stream_options" -> streamOptions(parser);
+            case "max_tokens", "max_completion_tokens" -> sampling.maxNewTokens(integer(name, parser));
+            case "min_tokens" -> sampling.minNewTokens(integer(name, parser));
+            case "seed" -> sampling.seed(longInteger(name, parser));
+            case "response_format" -> responseFormat(parser);
+            case "rid" -> rid = string(name, parser);
+            case "bootstrap_host" -> host = (String) first(name, parser, JsonBody::string);
+            case "bootstrap_port" -> port = (Integer) first(name, parser, JsonBody::integer);
+            case "bootstrap_room" -> room = (Long) first(name, parser, JsonBody::longInteger);
+            case "data_parallel_rank", "routed_dp_rank" -> dataParallelRank = integer(name, parser);
+            default -> parser.skipChildren();
+        }
+    }
+
+    private static @Nullable Object first(
+            String name, JsonParser parser, java.util.function.BiFunction<String, JsonParser, Object> reader) {
+        if (parser.currentToken() != JsonToken.START_ARRAY) {
+            return reader.apply(name, parser);
+        }
+        List<Object> values = new ArrayList<>();
+        JsonBody.array(name, "a value", parser, (n, p) -> {
+            if (!isNull(p)) {
+                values.add(reader.apply(n, p));
+            }
+        });
+        return values.isEmpty() ? null : values.getFirst();
+    }
+
+    private void streamOptions(JsonParser parser) {
+        if (parser.currentToken() != JsonToken.START_OBJECT) {
+            throw JsonBody.wrong("stream_options", "an object", parser);
+        }
+        JsonBody.fields(parser, (name, p) -> {
+            switch (name) {
+                case "include_usage" -> includeUsage = !isNull(p) && bool("stream_options." + name, p);
+                case "continuous_usage_stats" -> continuousUsage = !isNull(p) && bool("stream_options." + name, p);
+                default -> p.skipChildren();
+            }
+        });
+    }
+
+    private static void responseFormat(JsonParser parser) {
+        Object format = JsonBody.any(parser);
+        if (!(format instanceof Map<?, ?> map)) {
+            throw invalid("response_format must be an object.");
+        }
+        if (!"text".equals(map.get("type"))) {
+            throw invalid("response_format of type " + map.get("type") + " is not supported yet; leave it out.");
+        }
+    }
+
+    OpenAiOptions options() {
+        if (room != null && room < 0) {
+            throw invalid("bootstrap_room must be in [0, 2^63), got " + room + ".");
+        }
+        if (port != null && (port < 0 || port > 65_535)) {
+            throw invalid("bootstrap_port must be in [0, 65535], got " + port + ".");
+        }
+        return new OpenAiOptions(
+                model,
+                stream,
+                includeUsage,
+                continuousUsage,
+                sampling.params(),
+                rid,
+                new BootstrapFields(host, port, room),
+                dataParallelRank);
+    }
+}

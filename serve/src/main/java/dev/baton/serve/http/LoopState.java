@@ -1,0 +1,52 @@
+package dev.baton.serve.http;
+
+import dev.baton.protocol.reply.JsonBytes;
+import io.netty.channel.EventLoop;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
+
+/** What the connections of one event loop share; touched on that loop only. */
+final class LoopState {
+    /** A frame larger than this does not keep its array. */
+    private static final int SCRATCH_BYTES = 256 << 10;
+
+    final EventLoop loop;
+    final Set<Connection> connections = new LinkedHashSet<>();
+    private final JsonBytes scratch = new JsonBytes(8 << 10);
+    private final List<Connection> dirty = new ArrayList<>();
+
+    /** Whole seconds since the server started, advanced by the sweep: cheap time for the idle limits. */
+    int seconds;
+
+    LoopState(EventLoop loop) {
+        this.loop = loop;
+    }
+
+    /** An empty buffer to build one frame in; valid until the next call. */
+    JsonBytes scratch() {
+        scratch.clear().shrinkTo(SCRATCH_BYTES);
+        return scratch;
+    }
+
+    /** Flushes the connection when the batch being delivered ends. */
+    void flushLater(Connection connection) {
+        dirty.add(connection);
+    }
+
+    void flushAll() {
+        for (Connection connection : dirty) {
+            connection.flushNow();
+        }
+        dirty.clear();
+    }
+
+    /** Once a second: what was idle or stalled for too long is closed. */
+    void sweep() {
+        seconds++;
+        for (Connection connection : connections.toArray(Connection[]::new)) {
+            connection.checkTimes();
+        }
+    }
+}

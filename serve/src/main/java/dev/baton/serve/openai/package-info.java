@@ -1,0 +1,2 @@
+/** The OpenAI API: models, completions, chat completions. */
+package dev.baton.serve.openai;
