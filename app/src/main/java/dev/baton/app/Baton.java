@@ -7,12 +7,10 @@ import picocli.CommandLine.Command;
 @Command(
         name = "baton",
         mixinStandardHelpOptions = true,
-        version = "baton " + Baton.VERSION,
+        version = "baton 0.1.0",
         description = "Serves large language models and explains their performance.",
-        subcommands = {ServeCommand.class, LabCommand.class, EvalCommand.class, CommandLine.HelpCommand.class})
+        subcommands = {LabCommand.class, CommandLine.HelpCommand.class})
 public final class Baton implements Runnable {
-    static final String VERSION = "0.1.0";
-
     @CommandLine.Spec
     CommandLine.Model.CommandSpec spec;
 

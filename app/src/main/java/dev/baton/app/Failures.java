@@ -2,9 +2,7 @@ package dev.baton.app;
 
 import dev.baton.engine.EngineException;
 import dev.baton.lab.LabException;
-import dev.baton.model.ModelException;
 import dev.baton.protocol.ProtocolException;
-import dev.baton.serve.ServeException;
 import dev.baton.tensor.TensorException;
 import dev.baton.trace.TraceException;
 import picocli.CommandLine;
@@ -27,7 +25,6 @@ final class Failures implements CommandLine.IExecutionExceptionHandler {
                 || fault instanceof EngineException e && e.code() != EngineException.Code.INTERNAL
                 || fault instanceof TensorException
                 || fault instanceof TraceException
-                || fault instanceof ServeException
-                || fault instanceof ModelException;
+                || fault.getClass().getName().equals("dev.baton.model.ModelException");
     }
 }

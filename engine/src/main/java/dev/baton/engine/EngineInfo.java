@@ -1,7 +1,5 @@
 package dev.baton.engine;
 
-import org.jspecify.annotations.Nullable;
-
 /**
  * @param modelPath the model's directory
  * @param architecture class name in {@code config.json}
@@ -14,7 +12,7 @@ import org.jspecify.annotations.Nullable;
  * @param pageTokens page size
  * @param tensorParallel ranks a replica
  * @param dataParallel replicas
- * @param role {@code prefill} or {@code decode}, null for an engine that does both
+ * @param role {@code null}, {@code prefill} or {@code decode}, as {@code --disaggregation-mode} says
  * @param weightBytes memory of the weights of one rank
  * @param cacheBytes memory of the KV pool of one rank
  */
@@ -30,6 +28,6 @@ public record EngineInfo(
         int pageTokens,
         int tensorParallel,
         int dataParallel,
-        @Nullable String role,
+        String role,
         long weightBytes,
         long cacheBytes) {}

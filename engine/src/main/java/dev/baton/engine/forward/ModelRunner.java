@@ -88,10 +88,7 @@ public final class ModelRunner {
         this.collectives = communicator;
         WeightLoader loader = new WeightLoader(weights, device, config.dtype());
         this.decoder = new Decoder(
-                config,
-                layout,
-                loader,
-                new Decoder.Options(options.contextTokens(), options.ropePrecision(), options.alwaysAbsorbed()));
+                config, layout, loader, new Decoder.Options(options.contextTokens(), options.alwaysAbsorbed()));
         this.weightBytes = loader.bytes();
     }
 

@@ -141,7 +141,7 @@ final class DecodeConnection {
                     owner.options().handshakeTimeout().toMillis());
         } catch (IOException | RuntimeException e) {
             socket.close();
-            throw new IOException("cannot connect to " + key.address() + ": " + e.getMessage(), e);
+            throw new IOException("cannot connect to " + key.address() + ": " + e, e);
         }
         FrameChannel connected = new FrameChannel(socket);
         channel = connected;

@@ -66,8 +66,9 @@ public final class SharedMemory implements AutoCloseable {
                     EngineException.Code.UNAVAILABLE,
                     "this system has no memory files (memfd_create): use --disaggregation-transfer-backend tcp");
         }
-        int descriptor = Native.memoryFile("baton-kv");
-        String path = "/proc/" + ProcessHandle.current().pid() + "/fd/" + descriptor;
+        long process = ProcessHandle.current().pid();
+        int descriptor = Native.memoryFile("baton-kv-" + process);
+        String path = "/proc/" + process + "/fd/" + descriptor;
         Arena arena = Arena.ofShared();
         try (FileChannel channel = FileChannel.open(Path.of(path), StandardOpenOption.READ, StandardOpenOption.WRITE)) {
             MemorySegment whole = channel.map(FileChannel.MapMode.READ_WRITE, 0, HEADER_BYTES + bytes, arena);

@@ -4,6 +4,7 @@ import dev.baton.engine.EngineException;
 import dev.baton.engine.disagg.transfer.HeadPairing.Part;
 import dev.baton.engine.request.EngineRequest.Bootstrap;
 import java.io.IOException;
+import java.lang.System.Logger.Level;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -18,6 +19,8 @@ import java.util.concurrent.atomic.AtomicInteger;
 
 /** Connects to prefill ranks and takes pages through shared memory or over the sockets. */
 public final class SocketDecodeTransfer implements DecodeTransfer {
+    private static final System.Logger LOG = System.getLogger("dev.baton.engine.disagg");
+
     private final TransferOptions options;
     private final List<KvRegion> regions;
     private final PrefillLocator locator;
@@ -135,7 +138,8 @@ public final class SocketDecodeTransfer implements DecodeTransfer {
         } catch (IOException | IllegalArgumentException e) {
             room.fail(String.valueOf(e.getMessage()), null);
         } catch (ExecutionException e) {
-            room.fail(String.valueOf(e.getCause().getMessage()), null);
+            Throwable cause = e.getCause();
+            room.fail(cause == null ? e.toString() : String.valueOf(cause.getMessage()), null);
         } catch (InterruptedException e) {
             room.fail("interrupted", null);
         }
@@ -182,16 +186,25 @@ public final class SocketDecodeTransfer implements DecodeTransfer {
 
     /** The prefill server behind this bootstrap address does not answer: every room with it fails. */
     public void lostServer(String host, int port, String reason) {
+        List<DecodeRoom> lost = rooms.values().stream()
+                .filter(room -> room.bootstrap().host().equals(host)
+                        && room.bootstrap().port() == port
+                        && !room.poll().isFinal())
+                .toList();
+        LOG.log(
+                Level.WARNING,
+                "Losing connection with prefill instance (bootstrap_addr: {0}:{1}), {2} requests affected",
+                host,
+                String.valueOf(port),
+                lost.size());
         for (DecodeConnection connection : connections) {
             Bootstrap bootstrap = connection.key().bootstrap();
             if (bootstrap.host().equals(host) && bootstrap.port() == port) {
                 connection.fail(reason);
             }
         }
-        for (DecodeRoom room : rooms.values()) {
-            if (room.bootstrap().host().equals(host) && room.bootstrap().port() == port) {
-                room.fail(name(room.bootstrap()) + ": " + reason, null);
-            }
+        for (DecodeRoom room : lost) {
+            room.fail("lost prefill server " + name(room.bootstrap()) + ": " + reason, null);
         }
     }
 

@@ -1,0 +1,121 @@
+package dev.baton.engine.disagg;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.awaitility.Awaitility.await;
+
+import dev.baton.engine.EngineException;
+import dev.baton.engine.request.EngineRequest.Bootstrap;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.time.Duration;
+import java.util.concurrent.atomic.AtomicReference;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** Registration and lookup against a registry that answers as SGLang's bootstrap server does. */
+class BootstrapTest {
+    private FakeRegistry registry;
+    private int port;
+
+    @BeforeEach
+    void start() throws IOException {
+        registry = new FakeRegistry();
+        port = registry.port();
+    }
+
+    @AfterEach
+    void stop() throws IOException {
+        registry.close();
+    }
+
+    /** Three replicas of two ranks; rank r of replica d listens on 100 + 10 d + r. */
+    private void registerAll() {
+        try (BootstrapClient client = new BootstrapClient()) {
+            for (int d = 0; d < 3; d++) {
+                for (int r = 0; r < 2; r++) {
+                    client.register(
+                            "127.0.0.1",
+                            port,
+                            new BootstrapClient.Registration(2, r, 3, d, "127.0.0.1", 100 + 10 * d + r, 1, "F32", "m"));
+                }
+            }
+        }
+        registry.seen.clear();
+    }
+
+    private static PrefillDirectory directory(Duration heartbeat) {
+        return new PrefillDirectory(Duration.ofSeconds(5), heartbeat, 2);
+    }
+
+    @Test
+    void aRankRegistersWithTheFieldsOfTheDialectAndOurs() {
+        try (BootstrapClient client = new BootstrapClient()) {
+            client.register(
+                    "127.0.0.1", port, new BootstrapClient.Registration(2, 1, 3, 2, "10.0.0.5", 4711, 64, "BF16", "m"));
+        }
+        assertThat(registry.seen).hasSize(1);
+        assertThat(registry.seen.getFirst())
+                .contains("\"role\":\"Prefill\"", "\"attn_tp_size\":2", "\"attn_tp_rank\":1", "\"system_dp_size\":3")
+                .contains("\"system_dp_rank\":2", "\"attn_dp_size\":1", "\"attn_dp_rank\":0", "\"pp_size\":1")
+                .contains("\"rank_ip\":\"10.0.0.5\"", "\"rank_port\":4711", "\"page_size\":64")
+                .contains("\"kv_cache_dtype\":\"BF16\"", "\"kv_layout\":\"m\"");
+    }
+
+    @Test
+    void theGroupOfARoomIsItsNumberModuloTheReplicas() throws Exception {
+        registerAll();
+        try (PrefillDirectory directory = directory(Duration.ofSeconds(60))) {
+            assertThat(directory.locate(new Bootstrap("127.0.0.1", port, 5)).ranks())
+                    .extracting(InetSocketAddress::getPort)
+                    .containsExactly(120, 121);
+            int asked = registry.seen.size();
+            directory.locate(new Bootstrap("127.0.0.1", port, 8));
+            assertThat(registry.seen).hasSize(asked);
+            directory.forget(new Bootstrap("127.0.0.1", port, 0));
+            directory.locate(new Bootstrap("127.0.0.1", port, 8));
+            assertThat(registry.seen.size()).isGreaterThan(asked);
+        }
+    }
+
+    @Test
+    void aPrefillServerThatHasNotRegisteredYetIsWaitedFor() throws Exception {
+        registerAll();
+        registry.notYet.set(2);
+        try (PrefillDirectory directory = directory(Duration.ofSeconds(60))) {
+            assertThat(directory.locate(new Bootstrap("127.0.0.1", port, 0)).ranks())
+                    .hasSize(2);
+        }
+    }
+
+    @Test
+    void anAddressWhereNobodyListensIsNamed() throws IOException {
+        registry.close();
+        try (PrefillDirectory directory = directory(Duration.ofSeconds(60))) {
+            assertThatThrownBy(() -> directory.locate(new Bootstrap("127.0.0.1", port, 0)))
+                    .isInstanceOf(IOException.class)
+                    .hasMessageContaining("http://127.0.0.1:" + port);
+        }
+        try (BootstrapClient client = new BootstrapClient()) {
+            assertThatThrownBy(() -> client.register(
+                            "127.0.0.1", port, new BootstrapClient.Registration(1, 0, 1, 0, "h", 1, 1, "F32", "m")))
+                    .isInstanceOf(EngineException.class)
+                    .hasMessageContaining("http://127.0.0.1:" + port);
+        }
+    }
+
+    @Test
+    void aServerThatStopsAnsweringIsReportedAfterItsHeartbeatsFail() throws Exception {
+        registerAll();
+        AtomicReference<String> lost = new AtomicReference<>("");
+        try (PrefillDirectory directory = directory(Duration.ofMillis(50))) {
+            directory.onLost((host, lostPort, reason) -> lost.set(host + ":" + lostPort + " " + reason));
+            directory.locate(new Bootstrap("127.0.0.1", port, 0));
+            registry.close();
+            await().atMost(Duration.ofSeconds(20)).until(() -> !lost.get().isEmpty());
+            assertThat(lost.get())
+                    .isEqualTo("127.0.0.1:" + port + " its bootstrap server failed 2 health checks in a row");
+        }
+    }
+}
