@@ -49,6 +49,9 @@ public final class SchedulerLoop implements AutoCloseable {
     private final BlockingQueue<Runnable> controls = new ArrayBlockingQueue<>(CONTROL_LIMIT);
     private final AtomicInteger live = new AtomicInteger();
     private volatile boolean abortsAsked;
+    /** The role has asked to be polled. */
+    private volatile boolean roleNews;
+
     private volatile double sleepSeconds;
     private volatile boolean closing;
     /** Set from outside: this rank must end because another one has failed. */
@@ -92,7 +95,10 @@ public final class SchedulerLoop implements AutoCloseable {
                     live.decrementAndGet();
                     ended.accept(request);
                 },
-                this::wake);
+                () -> {
+                    roleNews = true;
+                    wake();
+                });
         this.state = scheduler.state(dpRank);
         this.load = new RankLoad(dpRank, 0, 0, 0);
     }
@@ -161,7 +167,7 @@ public final class SchedulerLoop implements AutoCloseable {
 
     /** Empties the prefix cache; false while requests live. */
     public CompletableFuture<Boolean> flush() {
-        return control(() -> inFlight.isEmpty() && inbox.isEmpty() && scheduler.flush());
+        return control(scheduler::flush);
     }
 
     /** Sleeps before every launch; 0 or less ends it. Completes when the thread has taken it. */
@@ -257,9 +263,15 @@ public final class SchedulerLoop implements AutoCloseable {
         CompletableFuture<StepResult> result = executor.run(step.plan());
         result.whenComplete((r, e) -> wake());
         inFlight.addLast(new Launched(step, result, System.nanoTime()));
+        publish();
     }
 
-    /** True when the step has ended; with {@code orNews} false as soon as there is a message. */
+    /**
+     * Waits for a step and takes messages meanwhile, so that an abort or a control call need not wait for a long step.
+     *
+     * @param orNews whether to come back after a message, because it may make another step possible
+     * @return true when the step has ended
+     */
     private boolean await(Launched step, boolean orNews) {
         // A step begins when the one before it has ended.
         long begins = Math.max(step.launchedNanos, lastDoneNanos);
@@ -267,11 +279,12 @@ public final class SchedulerLoop implements AutoCloseable {
             if (closing || failure != null) {
                 return false;
             }
-            if (orNews && (!inbox.isEmpty() || !controls.isEmpty() || abortsAsked || rolePending)) {
-                if (rolePending) {
-                    LockSupport.parkNanos(POLL_NANOS);
+            if (news()) {
+                takeMessages();
+                publish();
+                if (orNews) {
+                    return step.result.isDone();
                 }
-                return step.result.isDone();
             }
             long left = begins + (long) (config.watchdogSeconds() * 1e9) - System.nanoTime();
             if (left <= 0) {
@@ -280,9 +293,17 @@ public final class SchedulerLoop implements AutoCloseable {
                         "Watchdog timeout: step " + step.step.plan().step() + " took longer than "
                                 + config.watchdogSeconds() + " s");
             }
-            LockSupport.parkNanos(left);
+            LockSupport.parkNanos(rolePending ? Math.min(left, POLL_NANOS) : left);
+            if (rolePending) {
+                roleNews = true;
+            }
         }
         return true;
+    }
+
+    /** Whether there is something to take. */
+    private boolean news() {
+        return !inbox.isEmpty() || !controls.isEmpty() || abortsAsked || roleNews;
     }
 
     private void applyOldest() throws ExecutionException, InterruptedException {
@@ -310,6 +331,7 @@ public final class SchedulerLoop implements AutoCloseable {
         for (Runnable control = controls.poll(); control != null; control = controls.poll()) {
             control.run();
         }
+        roleNews = false;
         rolePending = scheduler.role().poll();
     }
 
@@ -347,7 +369,7 @@ public final class SchedulerLoop implements AutoCloseable {
             publish();
             stepEnd.run();
         }
-        if (inbox.isEmpty() && controls.isEmpty() && !abortsAsked && !closing && failure == null) {
+        if (!news() && !closing && failure == null) {
             LockSupport.parkNanos(rolePending ? POLL_NANOS : REST_NANOS);
         }
     }
