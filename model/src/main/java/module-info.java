@@ -9,5 +9,6 @@ module dev.baton.model {
     exports dev.baton.model;
     exports dev.baton.model.config;
     exports dev.baton.model.safetensors;
+    exports dev.baton.model.template;
     exports dev.baton.model.tokenizer;
 }
