@@ -7,10 +7,12 @@ import picocli.CommandLine.Command;
 @Command(
         name = "baton",
         mixinStandardHelpOptions = true,
-        version = "baton 0.1.0",
+        version = "baton " + Baton.VERSION,
         description = "Serves large language models and explains their performance.",
-        subcommands = {LabCommand.class, CommandLine.HelpCommand.class})
+        subcommands = {ServeCommand.class, LabCommand.class, EvalCommand.class, CommandLine.HelpCommand.class})
 public final class Baton implements Runnable {
+    static final String VERSION = "0.1.0";
+
     @CommandLine.Spec
     CommandLine.Model.CommandSpec spec;
 

@@ -2,7 +2,9 @@ package dev.baton.app;
 
 import dev.baton.engine.EngineException;
 import dev.baton.lab.LabException;
+import dev.baton.model.ModelException;
 import dev.baton.protocol.ProtocolException;
+import dev.baton.serve.ServeException;
 import dev.baton.tensor.TensorException;
 import dev.baton.trace.TraceException;
 import picocli.CommandLine;
@@ -25,6 +27,7 @@ final class Failures implements CommandLine.IExecutionExceptionHandler {
                 || fault instanceof EngineException e && e.code() != EngineException.Code.INTERNAL
                 || fault instanceof TensorException
                 || fault instanceof TraceException
-                || fault.getClass().getName().equals("dev.baton.model.ModelException");
+                || fault instanceof ServeException
+                || fault instanceof ModelException;
     }
 }

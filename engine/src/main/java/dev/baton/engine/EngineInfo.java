@@ -1,5 +1,7 @@
 package dev.baton.engine;
 
+import org.jspecify.annotations.Nullable;
+
 /**
  * @param modelPath the model's directory
  * @param architecture class name in {@code config.json}
@@ -12,7 +14,7 @@ package dev.baton.engine;
  * @param pageTokens page size
  * @param tensorParallel ranks a replica
  * @param dataParallel replicas
- * @param role {@code null}, {@code prefill} or {@code decode}, as {@code --disaggregation-mode} says
+ * @param role {@code prefill} or {@code decode}, null for an engine that does both
  * @param weightBytes memory of the weights of one rank
  * @param cacheBytes memory of the KV pool of one rank
  */
@@ -28,6 +30,6 @@ public record EngineInfo(
         int pageTokens,
         int tensorParallel,
         int dataParallel,
-        String role,
+        @Nullable String role,
         long weightBytes,
         long cacheBytes) {}

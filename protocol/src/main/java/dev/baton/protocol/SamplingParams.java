@@ -135,6 +135,28 @@ public record SamplingParams(
                 logitBias);
     }
 
+    public SamplingParams withStop(List<String> strings) {
+        return new SamplingParams(
+                maxNewTokens,
+                minNewTokens,
+                temperature,
+                topP,
+                topK,
+                minP,
+                frequencyPenalty,
+                presencePenalty,
+                repetitionPenalty,
+                strings,
+                stopTokenIds,
+                ignoreEos,
+                n,
+                skipSpecialTokens,
+                spacesBetweenSpecialTokens,
+                noStopTrim,
+                seed,
+                logitBias);
+    }
+
     public SamplingParams withSeed(long value) {
         return new SamplingParams(
                 maxNewTokens,

@@ -8,6 +8,7 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -20,22 +21,25 @@ public final class Warmup {
 
     private static final System.Logger LOG = System.getLogger(Warmup.class.getName());
     private static final String PROMPT = "The capital city of France is";
+    private static final List<Integer> IDS = List.of(0, 1, 2, 3);
 
     private Warmup() {}
 
     /**
      * @param role null, {@code prefill} or {@code decode}
      * @param dataParallel one prompt for each DP rank
+     * @param text whether the server has a tokenizer; ids are sent otherwise
      * @param timeout how long the request may take
      * @throws ServeException WARMUP naming what went wrong
      */
-    public static void run(BatonServer server, @Nullable String role, int dataParallel, Duration timeout) {
+    public static void run(
+            BatonServer server, @Nullable String role, int dataParallel, boolean text, Duration timeout) {
         boolean pair = "prefill".equals(role) || "decode".equals(role);
         if (pair) {
             LOG.log(System.Logger.Level.INFO, "Start of pd disaggregation warmup ...");
         }
         String body = new JsonBytes(256)
-                .value(pair ? pairBody(dataParallel) : body(dataParallel))
+                .value(pair ? pairBody(dataParallel) : body(dataParallel, text))
                 .toString();
         HttpResponse<String> reply = post(server, body, timeout);
         if (reply.statusCode() != 200) {
@@ -56,13 +60,10 @@ public final class Warmup {
         LOG.log(System.Logger.Level.INFO, READY_LINE);
     }
 
-    private static Map<String, Object> body(int dataParallel) {
+    private static Map<String, Object> body(int dataParallel, boolean text) {
         Map<String, Object> body = new LinkedHashMap<>();
-        List<String> prompts = new ArrayList<>();
-        for (int i = 0; i < dataParallel; i++) {
-            prompts.add(PROMPT);
-        }
-        body.put("text", dataParallel == 1 ? PROMPT : prompts);
+        Object prompt = text ? PROMPT : IDS;
+        body.put(text ? "text" : "input_ids", dataParallel == 1 ? prompt : Collections.nCopies(dataParallel, prompt));
         body.put("sampling_params", sampling(8));
         return body;
     }
@@ -73,7 +74,7 @@ public final class Warmup {
         List<String> hosts = new ArrayList<>();
         List<Long> rooms = new ArrayList<>();
         for (int i = 0; i < dataParallel; i++) {
-            prompts.add(List.of(0, 1, 2, 3));
+            prompts.add(IDS);
             hosts.add("2.2.2.2");
             rooms.add(i * (Long.MAX_VALUE / dataParallel) / dataParallel * dataParallel + i);
         }

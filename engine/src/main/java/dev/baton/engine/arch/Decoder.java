@@ -34,7 +34,7 @@ public final class Decoder {
     private final BufferSpec chosenResult;
 
     /** What the rank's caller may choose. */
-    public record Options(int contextTokens, boolean alwaysAbsorbed) {}
+    public record Options(int contextTokens, RopePrecision ropePrecision, boolean alwaysAbsorbed) {}
 
     /** Loads the rank's share of the weights. */
     public Decoder(ModelConfig config, Layout layout, WeightLoader weights, Options options) {
@@ -50,7 +50,7 @@ public final class Decoder {
         this.chosen = logitBuffers.floats("chosen", hidden);
         this.chosenResult = logitBuffers.floats("chosenResult", hidden);
 
-        Rope rope = Rope.of(config.rope());
+        Rope rope = options.ropePrecision().apply(Rope.of(config.rope()));
         Tensor table = WeightLoader.upload(
                 weights.device(), rope.table(options.contextTokens()), options.contextTokens(), rope.rotaryDim());
         this.embedding = new Embedding(config, names, layout, weights);

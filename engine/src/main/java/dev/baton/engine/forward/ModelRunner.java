@@ -88,7 +88,10 @@ public final class ModelRunner {
         this.collectives = communicator;
         WeightLoader loader = new WeightLoader(weights, device, config.dtype());
         this.decoder = new Decoder(
-                config, layout, loader, new Decoder.Options(options.contextTokens(), options.alwaysAbsorbed()));
+                config,
+                layout,
+                loader,
+                new Decoder.Options(options.contextTokens(), options.ropePrecision(), options.alwaysAbsorbed()));
         this.weightBytes = loader.bytes();
     }
 

@@ -1,5 +1,6 @@
 package dev.baton.engine.forward;
 
+import dev.baton.engine.arch.RopePrecision;
 import dev.baton.model.DType;
 
 /**
@@ -12,6 +13,7 @@ import dev.baton.model.DType;
  * @param cacheType F32 or BF16
  * @param maxTotalTokens KV slots; 0 takes as many as {@code memoryFraction} leaves, at most maxRows whole contexts
  * @param memoryFraction share of the device's memory for weights, buffers and cache
+ * @param ropePrecision of the rotary frequencies
  * @param alwaysAbsorbed latent attention never expands keys and values (for tests of its two forms)
  */
 public record RunnerOptions(
@@ -22,6 +24,7 @@ public record RunnerOptions(
         DType cacheType,
         int maxTotalTokens,
         double memoryFraction,
+        RopePrecision ropePrecision,
         boolean alwaysAbsorbed) {
     /** Rows of logits at once: enough to make the output projection compute-bound. */
     public static final int DEFAULT_LOGIT_ROWS = 64;

@@ -56,7 +56,6 @@ public record Span(
      * @param elementType in the words of PyTorch traces
      * @param groupName process group
      * @param groupRanks world ranks of the group
-     * @param waitNanos time until the last rank had arrived; the rest moved bytes
      */
     public record Collective(
             String collective,
@@ -64,8 +63,7 @@ public record Span(
             long outElements,
             String elementType,
             String groupName,
-            int[] groupRanks,
-            long waitNanos)
+            int[] groupRanks)
             implements Detail {}
 
     /**

@@ -178,7 +178,6 @@ public final class KinetoWriter {
                 g.writeStringProperty("dtype", c.elementType());
                 g.writeStringProperty("Process Group Name", c.groupName());
                 g.writeStringProperty("Process Group Ranks", Arrays.toString(c.groupRanks()));
-                microseconds(g, "wait_us", c.waitNanos());
             }
             case Span.Step step -> {
                 g.writeNumberProperty("forward_step", step.forwardStep());

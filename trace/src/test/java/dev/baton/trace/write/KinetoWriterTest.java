@@ -44,7 +44,7 @@ class KinetoWriterTest {
                 7,
                 ANCHOR + 3_000,
                 ANCHOR + 9_000,
-                new Span.Collective("allreduce", 512, 512, "Float", "0", new int[] {0, 1}, 4_000)));
+                new Span.Collective("allreduce", 512, 512, "Float", "0", new int[] {0, 1})));
         Path file = folder.resolve("deep/x.trace.json.gz");
         new KinetoWriter().write(file, header(1), ring.drain());
 

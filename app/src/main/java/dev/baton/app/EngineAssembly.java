@@ -1,0 +1,292 @@
+package dev.baton.app;
+
+import dev.baton.engine.DispatchPolicy;
+import dev.baton.engine.Engine;
+import dev.baton.engine.EngineException;
+import dev.baton.engine.EngineInfo;
+import dev.baton.engine.LocalEngine;
+import dev.baton.engine.parallel.DeviceSupplier;
+import dev.baton.engine.parallel.LoadOptions;
+import dev.baton.engine.parallel.ModelLoader;
+import dev.baton.engine.parallel.RankGroup;
+import dev.baton.engine.record.Profiler;
+import dev.baton.engine.schedule.SchedulePolicy;
+import dev.baton.engine.schedule.SchedulerConfig;
+import dev.baton.model.DType;
+import dev.baton.model.ModelException;
+import dev.baton.model.config.ModelConfig;
+import dev.baton.model.tokenizer.Tokenizer;
+import dev.baton.protocol.flag.ServerArgs;
+import dev.baton.protocol.log.RankLabel;
+import dev.baton.tensor.cpu.CpuDevice;
+import dev.baton.tensor.cpu.CpuKernels;
+import dev.baton.tensor.cpu.CpuOptions;
+import java.lang.System.Logger;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Locale;
+import org.jspecify.annotations.Nullable;
+
+/** A running engine made from launch flags: model, devices, ranks, schedulers, recorder. Owns what it made. */
+final class EngineAssembly implements AutoCloseable {
+    private static final Logger LOG = System.getLogger(EngineAssembly.class.getName());
+
+    /** Prompt tokens of one step on a device with little memory or speed (the dialect's value below 35 GiB). */
+    private static final int CPU_CHUNK_TOKENS = 2048;
+    /** Requests at once when nothing is said: each takes a row of the tables on a CPU. */
+    private static final int CPU_RUNNING_REQUESTS = 64;
+    /** KV pool when nothing is said: this many contexts, so that a small model does not fill the machine. */
+    private static final int CPU_POOL_CONTEXTS = 16;
+
+    private final ModelLoader loader;
+    private final @Nullable Tokenizer tokenizer;
+    private final Profiler profiler;
+    private final Engine engine;
+
+    private EngineAssembly(ModelLoader loader, @Nullable Tokenizer tokenizer, Profiler profiler, Engine engine) {
+        this.loader = loader;
+        this.tokenizer = tokenizer;
+        this.profiler = profiler;
+        this.engine = engine;
+    }
+
+    /** What turns an engine into one half of a pair; {@link #NONE} leaves it whole. */
+    interface RoleWiring {
+        /** Nothing to wire. */
+        RoleWiring NONE = (builder, groups) -> {};
+
+        /** Called before the schedulers are made. */
+        void wire(LocalEngine.Builder builder, List<RankGroup> groups);
+    }
+
+    /**
+     * Loads the model and starts the engine.
+     *
+     * @throws EngineException CONFIGURATION when flags, model and machine do not fit
+     * @throws ModelException when the model's folder is not sound
+     */
+    static EngineAssembly start(ServerArgs args, RoleWiring role) {
+        Path folder = modelFolder(args);
+        checkDevice(args);
+        LoadOptions.Format format =
+                args.text("load-format").equals("dummy") ? LoadOptions.Format.DUMMY : LoadOptions.Format.SAFETENSORS;
+        ModelLoader loader = ModelLoader.open(folder, format, 1);
+        List<RankGroup> groups = new ArrayList<>();
+        try {
+            ModelConfig config = loader.config();
+            Tokenizer tokenizer = tokenizer(args, folder, format);
+            int replicas = args.integer("dp-size");
+            LoadOptions options = loadOptions(args, config, format);
+            log("Load weight begin.");
+            for (int dp = 0; dp < replicas; dp++) {
+                groups.add(loader.start(
+                        options.with()
+                                .threadPrefix(replicas > 1 ? "dp" + dp : "rank")
+                                .build(),
+                        devices(args, dp)));
+            }
+            RankGroup first = groups.getFirst();
+            log(String.format(
+                    Locale.ROOT,
+                    "Load weight end. type=%s, dtype=%s, mem usage=%.2f GB.",
+                    config.architecture(),
+                    config.dtype(),
+                    first.weightBytes() / 1e9));
+            log(String.format(
+                    Locale.ROOT,
+                    "KV Cache is allocated. #tokens: %d, KV size: %.2f GB",
+                    first.capacityTokens(),
+                    first.cacheBytes() / 1e9));
+            Profiler profiler = new Profiler(groups);
+            LocalEngine.Builder builder = LocalEngine.builder(
+                            info(args, config, first), schedulerConfig(args, first), groups::get)
+                    .dataParallel(replicas)
+                    .dispatch(DispatchPolicy.of(args.text("load-balance-method")))
+                    .endTokenIds(new HashSet<>(config.eosIds()))
+                    .labels(dp -> label(args, dp))
+                    .profile(profiler);
+            if (tokenizer != null) {
+                builder.text(request -> new DecodedText(
+                        tokenizer.incrementalDecoder(request.sampling().skipSpecialTokens())));
+            }
+            Integer seed = args.integerOrNull("random-seed");
+            if (seed != null) {
+                builder.seed(seed);
+            }
+            role.wire(builder, groups);
+            Engine engine = builder.build();
+            announce(engine.info(), args);
+            return new EngineAssembly(loader, tokenizer, profiler, engine);
+        } catch (RuntimeException e) {
+            groups.forEach(RankGroup::close);
+            loader.close();
+            throw e;
+        }
+    }
+
+    private static Path modelFolder(ServerArgs args) {
+        Path folder = Path.of(args.text("model-path"));
+        if (!Files.isDirectory(folder)) {
+            throw new EngineException(
+                    EngineException.Code.CONFIGURATION,
+                    "--model-path " + folder + ": no such directory (models are local folders with config.json)");
+        }
+        return folder;
+    }
+
+    private static void checkDevice(ServerArgs args) {
+        String device = args.text("device");
+        if (device.equals("cuda")) {
+            throw new EngineException(
+                    EngineException.Code.CONFIGURATION,
+                    "--device cuda is not yet served by this version of Baton; use --device cpu");
+        }
+        log("device cpu" + (device.equals("auto") ? " (auto: this version has no CUDA device)" : ""));
+    }
+
+    private static @Nullable Tokenizer tokenizer(ServerArgs args, Path folder, LoadOptions.Format format) {
+        String other = args.textOrNull("tokenizer-path");
+        Path from = other == null ? folder : Path.of(other);
+        if (args.on("skip-tokenizer-init")) {
+            return null;
+        }
+        if (format == LoadOptions.Format.DUMMY && other == null && !Files.exists(from.resolve("tokenizer.json"))) {
+            log("no tokenizer.json in " + from + ": requests must carry input_ids");
+            return null;
+        }
+        return Tokenizer.load(from);
+    }
+
+    private static LoadOptions loadOptions(ServerArgs args, ModelConfig config, LoadOptions.Format format) {
+        Integer context = args.integerOrNull("context-length");
+        int contextTokens = context == null ? config.maxPositions() : context;
+        int running = runningRequests(args);
+        int chunk = chunkTokens(args);
+        int stepTokens = chunk == -1 ? Math.max(args.integer("max-prefill-tokens"), contextTokens) : chunk;
+        Double fraction = args.decimalOrNull("mem-fraction-static");
+        Integer total = args.integerOrNull("max-total-tokens");
+        if (total == null && fraction == null) {
+            total = (int) Math.min(Integer.MAX_VALUE, (long) contextTokens * Math.min(running, CPU_POOL_CONTEXTS));
+        }
+        return LoadOptions.DEFAULT
+                .with()
+                .format(format)
+                .tensorParallel(args.integer("tp-size"))
+                .cacheType(args.text("kv-cache-dtype").equals("bfloat16") ? DType.BF16 : DType.F32)
+                .contextTokens(context == null ? 0 : context)
+                .maxRunningRequests(running)
+                .maxStepTokens(Math.max(stepTokens, running))
+                .maxTotalTokens(total == null ? 0 : total)
+                .memoryFraction(fraction == null ? 0.5 : fraction)
+                .collectiveDeadline(Duration.ofMillis((long) (args.decimal("watchdog-timeout") * 1000)))
+                .build();
+    }
+
+    private static int runningRequests(ServerArgs args) {
+        Integer running = args.integerOrNull("max-running-requests");
+        return running == null ? CPU_RUNNING_REQUESTS : running;
+    }
+
+    private static int chunkTokens(ServerArgs args) {
+        Integer chunk = args.integerOrNull("chunked-prefill-size");
+        if (chunk != null) {
+            return chunk;
+        }
+        int page = args.integer("page-size");
+        return Math.max(1, CPU_CHUNK_TOKENS / page) * page;
+    }
+
+    private static SchedulerConfig schedulerConfig(ServerArgs args, RankGroup first) {
+        SchedulerConfig.Builder builder = SchedulerConfig.DEFAULT.toBuilder()
+                .maxRunningRequests(runningRequests(args))
+                .maxTotalTokens(first.capacityTokens())
+                .chunkedPrefillTokens(chunkTokens(args))
+                .maxPrefillTokens(Math.min(args.integer("max-prefill-tokens"), first.maxStepTokens()))
+                .pageTokens(args.integer("page-size"))
+                .policy(SchedulePolicy.of(args.text("schedule-policy")))
+                .conservativeness(args.decimal("schedule-conservativeness"))
+                .radixCache(!args.on("disable-radix-cache"))
+                .overlap(!args.on("disable-overlap-schedule"))
+                .decodeLogInterval(args.integer("decode-log-interval"))
+                .watchdogSeconds(args.decimal("watchdog-timeout"));
+        Integer queued = args.integerOrNull("max-queued-requests");
+        if (queued != null) {
+            builder.maxQueuedRequests(queued);
+        }
+        Integer reserved = args.integerOrNull("num-reserved-decode-tokens");
+        if (reserved != null) {
+            builder.reservedDecodeTokens(reserved);
+        }
+        return builder.build();
+    }
+
+    /** Worker threads of each rank: as told, or the cores divided by the ranks. */
+    private static DeviceSupplier devices(ServerArgs args, int dp) {
+        int ranks = args.integer("tp-size") * args.integer("dp-size");
+        Integer told = args.integerOrNull("cpu-threads");
+        int threads = told != null ? told : Math.max(1, Runtime.getRuntime().availableProcessors() / ranks);
+        CpuKernels kernels = CpuKernels.valueOf(args.text("cpu-kernels").toUpperCase(Locale.ROOT));
+        return (rank, size) -> CpuDevice.open(CpuOptions.of(threads).withKernels(kernels));
+    }
+
+    private static EngineInfo info(ServerArgs args, ModelConfig config, RankGroup first) {
+        String mode = args.text("disaggregation-mode");
+        return new EngineInfo(
+                args.text("model-path"),
+                config.architecture().className(),
+                config.architecture().modelType(),
+                config.vocabSize(),
+                first.contextTokens(),
+                first.capacityTokens(),
+                0,
+                0,
+                args.integer("page-size"),
+                args.integer("tp-size"),
+                args.integer("dp-size"),
+                mode.equals("null") ? null : mode,
+                first.weightBytes(),
+                first.cacheBytes());
+    }
+
+    private static RankLabel label(ServerArgs args, int dp) {
+        return new RankLabel(args.integer("dp-size") > 1 ? dp : -1, -1, args.integer("tp-size") > 1 ? 0 : -1, -1);
+    }
+
+    private static void announce(EngineInfo info, ServerArgs args) {
+        log("max_total_num_tokens=" + info.maxTotalTokens() + ", chunked_prefill_size=" + chunkTokens(args)
+                + ", max_prefill_tokens=" + args.integer("max-prefill-tokens") + ", max_running_requests="
+                + info.maxRunningRequests() + ", context_len=" + info.contextTokens());
+    }
+
+    private static void log(String message) {
+        LOG.log(Logger.Level.INFO, message);
+    }
+
+    Engine engine() {
+        return engine;
+    }
+
+    ModelConfig config() {
+        return loader.config();
+    }
+
+    /** Null with {@code --skip-tokenizer-init} or where there is none. */
+    @Nullable
+    Tokenizer tokenizer() {
+        return tokenizer;
+    }
+
+    @Override
+    public void close() {
+        engine.close();
+        profiler.close();
+        loader.close();
+        if (tokenizer != null) {
+            tokenizer.close();
+        }
+    }
+}

@@ -1,0 +1,153 @@
+package dev.baton.app;
+
+import dev.baton.engine.EngineInfo;
+import dev.baton.model.config.GenerationDefaults;
+import dev.baton.protocol.SamplingParams;
+import dev.baton.protocol.flag.Flag;
+import dev.baton.protocol.flag.LaunchFlags;
+import dev.baton.protocol.flag.ServerArgs;
+import dev.baton.serve.BatonServer;
+import dev.baton.serve.ServeConfig;
+import dev.baton.serve.Warmup;
+import java.lang.System.Logger;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CountDownLatch;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Unmatched;
+
+/** {@code baton serve}: loads a model and serves it until it is told to end. The flags are the catalogue's. */
+@Command(
+        name = "serve",
+        aliases = "launch_server",
+        description = "Serves a model (SGLang's launch flags; --help lists them).")
+final class ServeCommand implements Callable<Integer> {
+    private static final Logger LOG = System.getLogger(ServeCommand.class.getName());
+    private static final Duration WARMUP = Duration.ofMinutes(10);
+
+    @Unmatched
+    List<String> words = new ArrayList<>();
+
+    @Override
+    public Integer call() throws InterruptedException {
+        if (words.contains("--help") || words.contains("-h")) {
+            System.out.print(help());
+            return 0;
+        }
+        ServerArgs args = ServerArgs.parse(words);
+        LogLevels.apply(args.text("log-level"));
+        LOG.log(Logger.Level.INFO, "server_args=" + args);
+        args.warnings().forEach(w -> LOG.log(Logger.Level.WARNING, w));
+        CountDownLatch ended = new CountDownLatch(1);
+        PdRole role = PdRole.of(args);
+        EngineAssembly assembly = EngineAssembly.start(args, role);
+        try (BatonServer server = BatonServer.start(config(args, assembly), assembly.engine(), codec(args, assembly))) {
+            LOG.log(Logger.Level.INFO, "Baton running on " + server.url() + " (Press CTRL+C to quit)");
+            Thread hook = new Thread(() -> stop(server, assembly, role), "baton-stop");
+            Runtime.getRuntime().addShutdownHook(hook);
+            EngineInfo info = assembly.engine().info();
+            if (args.on("skip-server-warmup")) {
+                Warmup.announce(server);
+            } else {
+                Warmup.run(server, info.role(), info.dataParallel(), assembly.tokenizer() != null, WARMUP);
+            }
+            ended.await();
+            return 0;
+        } catch (RuntimeException e) {
+            assembly.close();
+            role.close();
+            throw e;
+        }
+    }
+
+    private static void stop(BatonServer server, EngineAssembly assembly, PdRole role) {
+        server.close();
+        assembly.close();
+        role.close();
+    }
+
+    private static TokenizerCodec codec(ServerArgs args, EngineAssembly assembly) {
+        String tokenizerPath = args.textOrNull("tokenizer-path");
+        Path folder = Path.of(tokenizerPath == null ? args.text("model-path") : tokenizerPath);
+        return new TokenizerCodec(assembly.tokenizer(), ChatTemplates.find(folder, args.textOrNull("chat-template")));
+    }
+
+    private static ServeConfig config(ServerArgs args, EngineAssembly assembly) {
+        String name = args.textOrNull("served-model-name");
+        String tokenizer = args.textOrNull("tokenizer-path");
+        Map<String, Object> map = new TreeMap<>();
+        args.asMap().forEach(map::put);
+        return ServeConfig.of(args.text("model-path"))
+                .host(args.text("host"))
+                .port(args.integer("port"))
+                .servedModelName(name == null ? args.text("model-path") : name)
+                .tokenizerPath(tokenizer == null ? args.text("model-path") : tokenizer)
+                .apiKey(args.textOrNull("api-key"))
+                .metrics(args.on("enable-metrics"))
+                .streamInterval(args.integer("stream-interval"))
+                .bootstrapPort(args.integer("disaggregation-bootstrap-port"))
+                .chatDefaults(chatDefaults(args, assembly))
+                .serverArgs(map)
+                .version(Baton.VERSION)
+                .build();
+    }
+
+    /** What a chat body leaves out comes from the model's generation_config, unless the flag says otherwise. */
+    private static SamplingParams chatDefaults(ServerArgs args, EngineAssembly assembly) {
+        if (!args.text("sampling-defaults").equals("model")) {
+            return SamplingParams.DEFAULT;
+        }
+        GenerationDefaults defaults = assembly.config().generation();
+        SamplingParams d = SamplingParams.DEFAULT;
+        return new SamplingParams(
+                d.maxNewTokens(),
+                d.minNewTokens(),
+                defaults.temperature() == null
+                        ? d.temperature()
+                        : defaults.temperature().floatValue(),
+                defaults.topP() == null ? d.topP() : defaults.topP().floatValue(),
+                defaults.topK() == null ? d.topK() : defaults.topK(),
+                d.minP(),
+                d.frequencyPenalty(),
+                d.presencePenalty(),
+                defaults.repetitionPenalty() == null
+                        ? d.repetitionPenalty()
+                        : defaults.repetitionPenalty().floatValue(),
+                d.stop(),
+                d.stopTokenIds(),
+                d.ignoreEos(),
+                d.n(),
+                d.skipSpecialTokens(),
+                d.spacesBetweenSpecialTokens(),
+                d.noStopTrim(),
+                d.seed(),
+                d.logitBias());
+    }
+
+    private static String help() {
+        StringBuilder text = new StringBuilder(
+                "Usage: baton serve --model-path DIR [flags]\n\nFlags (SGLang's names and defaults):\n");
+        for (Flag.Support support : Flag.Support.values()) {
+            text.append(
+                    switch (support) {
+                        case SERVED -> "";
+                        case ACCEPTED -> "\nAccepted, without effect here:\n";
+                        case NOT_YET -> "\nKnown, not yet served:\n";
+                    });
+            for (Flag flag : LaunchFlags.all()) {
+                if (flag.support() == support) {
+                    String standard = flag.standard() == null || flag.standard().equals(false)
+                            ? ""
+                            : " [" + flag.standard() + "]";
+                    text.append(String.format("  --%-42s %s%s%n", flag.name(), flag.meaning(), standard));
+                }
+            }
+        }
+        return text.toString();
+    }
+}

@@ -1,0 +1,161 @@
+package dev.baton.engine.parallel;
+
+import dev.baton.engine.EngineException;
+import dev.baton.engine.arch.Architectures;
+import dev.baton.engine.arch.Layout;
+import dev.baton.engine.arch.RopePrecision;
+import dev.baton.engine.forward.GoldenCheck;
+import dev.baton.engine.forward.ModelRunner;
+import dev.baton.engine.forward.RunnerOptions;
+import dev.baton.model.DType;
+import dev.baton.model.config.ModelConfig;
+import dev.baton.model.safetensors.Checkpoint;
+import dev.baton.model.safetensors.DummyWeights;
+import dev.baton.model.safetensors.WeightSource;
+import java.nio.file.Path;
+
+/**
+ * A model folder, opened: its configuration and weights. Replicas that are started from one loader share the mapped
+ * weights.
+ */
+public final class ModelLoader implements AutoCloseable {
+    private static final System.Logger LOG = System.getLogger(ModelLoader.class.getName());
+
+    private final ModelConfig config;
+    private final WeightSource weights;
+    private final boolean recorded;
+
+    private ModelLoader(ModelConfig config, WeightSource weights, boolean recorded) {
+        this.recorded = recorded;
+        this.config = config;
+        this.weights = weights;
+    }
+
+    /**
+     * Reads the configuration and maps the weights.
+     *
+     * @param seed of dummy weights
+     * @throws dev.baton.model.ModelException when the folder does not hold a readable model
+     * @throws EngineException CONFIGURATION when its architecture cannot be served
+     */
+    public static ModelLoader open(Path folder, LoadOptions.Format format, long seed) {
+        ModelConfig config = ModelConfig.read(folder);
+        Architectures.of(config);
+        return new ModelLoader(
+                config,
+                switch (format) {
+                    case SAFETENSORS -> Checkpoint.open(folder);
+                    case DUMMY -> new DummyWeights(seed);
+                },
+                format == LoadOptions.Format.SAFETENSORS && GoldenCheck.isGolden(folder));
+    }
+
+    /** Opens a folder and starts one replica that owns the weights. */
+    public static RankGroup load(Path folder, LoadOptions options, DeviceSupplier devices) {
+        ModelLoader loader = open(folder, options.format(), options.seed());
+        try {
+            return loader.start(options, devices).whenClosed(loader::close);
+        } catch (RuntimeException e) {
+            loader.close();
+            throw e;
+        }
+    }
+
+    /** The model's configuration. */
+    public ModelConfig config() {
+        return config;
+    }
+
+    /** The model's weights. */
+    public WeightSource weights() {
+        return weights;
+    }
+
+    /** Starts one replica whose ranks are threads of this JVM and meet in its memory. */
+    public RankGroup start(LoadOptions options, DeviceSupplier devices) {
+        return start(
+                options,
+                devices,
+                CommunicatorSupplier.local(
+                        require("--tp-size", options.tensorParallel()), options.collectiveDeadline()));
+    }
+
+    /**
+     * Starts one replica.
+     *
+     * @throws EngineException CONFIGURATION when the model does not fit the layout or the memory
+     */
+    public RankGroup start(LoadOptions options, DeviceSupplier devices, CommunicatorSupplier communicators) {
+        int ranks = require("--tp-size", options.tensorParallel());
+        RunnerOptions runner = runnerOptions(options);
+        return RankGroup.start(
+                options.threadPrefix(),
+                config,
+                ranks,
+                devices,
+                communicators,
+                (rank, device, communicator) -> new ModelRunner(
+                        config, Layout.tensorParallel(rank, ranks), weights, device, communicator, runner));
+    }
+
+    private RunnerOptions runnerOptions(LoadOptions options) {
+        int context = options.contextTokens() == 0 ? config.maxPositions() : options.contextTokens();
+        if (context > config.maxPositions()) {
+            throw new EngineException(
+                    EngineException.Code.CONFIGURATION,
+                    "--context-length " + context + " is longer than the model's " + config.maxPositions()
+                            + " positions (max_position_embeddings)");
+        }
+        if (!(options.memoryFraction() > 0 && options.memoryFraction() <= 1)) {
+            throw new EngineException(
+                    EngineException.Code.CONFIGURATION,
+                    "--mem-fraction-static must be in (0, 1], got " + options.memoryFraction());
+        }
+        if (options.maxTotalTokens() < 0) {
+            throw new EngineException(
+                    EngineException.Code.CONFIGURATION,
+                    "--max-total-tokens must be at least 1, got " + options.maxTotalTokens());
+        }
+        return new RunnerOptions(
+                require("--context-length", context),
+                require("--max-running-requests", options.maxRunningRequests()),
+                require("tokens of a step", options.maxStepTokens()),
+                require("rows of logits", options.logitRows()),
+                options.cacheType(),
+                options.maxTotalTokens(),
+                options.memoryFraction(),
+                ropePrecision(options),
+                options.alwaysAbsorbed());
+    }
+
+    /**
+     * The recordings in folders with {@code golden.json} were made by a model that had been cast to BF16 and back, its
+     * rotary frequencies with it. Such a folder is served as it was recorded.
+     */
+    private RopePrecision ropePrecision(LoadOptions options) {
+        if (options.ropePrecision() != null) {
+            return options.ropePrecision();
+        }
+        if (recorded && config.dtype() == DType.BF16) {
+            LOG.log(
+                    System.Logger.Level.INFO,
+                    "{0} holds stored outputs (golden.json): rope frequencies are rounded to BF16, as they were there",
+                    weights);
+            return RopePrecision.BF16;
+        }
+        return RopePrecision.F32;
+    }
+
+    private static int require(String what, int value) {
+        if (value < 1) {
+            throw new EngineException(EngineException.Code.CONFIGURATION, what + " must be at least 1, got " + value);
+        }
+        return value;
+    }
+
+    /** Unmaps the weights: only after every replica is closed. */
+    @Override
+    public void close() {
+        weights.close();
+    }
+}

@@ -1,0 +1,70 @@
+package dev.baton.engine.record;
+
+import dev.baton.tensor.Tensor;
+import dev.baton.tensor.parallel.Communicator;
+
+/** Runs each collective and tells a sink how long it took, the wait for the other ranks included. */
+final class RecordingCommunicator implements Communicator {
+    private final Communicator communicator;
+    private final SpanSink sink;
+
+    RecordingCommunicator(Communicator communicator, SpanSink sink) {
+        this.communicator = communicator;
+        this.sink = sink;
+    }
+
+    @Override
+    public int rank() {
+        return communicator.rank();
+    }
+
+    @Override
+    public int size() {
+        return communicator.size();
+    }
+
+    @Override
+    public void allReduce(Tensor x) {
+        long start = System.nanoTime();
+        communicator.allReduce(x);
+        sink.collective("baton::all_reduce", "allreduce", start, x, x);
+    }
+
+    @Override
+    public void allGather(Tensor x, Tensor out) {
+        long start = System.nanoTime();
+        communicator.allGather(x, out);
+        sink.collective("baton::all_gather", "_allgather_base", start, x, out);
+    }
+
+    @Override
+    public void reduceScatter(Tensor x, Tensor out) {
+        long start = System.nanoTime();
+        communicator.reduceScatter(x, out);
+        sink.collective("baton::reduce_scatter", "_reduce_scatter_base", start, x, out);
+    }
+
+    @Override
+    public void broadcast(Tensor x, int root) {
+        long start = System.nanoTime();
+        communicator.broadcast(x, root);
+        sink.collective("baton::broadcast", "broadcast", start, x, x);
+    }
+
+    @Override
+    public void barrier() {
+        long start = System.nanoTime();
+        communicator.barrier();
+        sink.annotation("baton::barrier", start, null);
+    }
+
+    @Override
+    public void abort(Throwable cause) {
+        communicator.abort(cause);
+    }
+
+    @Override
+    public void close() {
+        communicator.close();
+    }
+}

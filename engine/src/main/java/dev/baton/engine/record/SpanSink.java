@@ -1,0 +1,84 @@
+package dev.baton.engine.record;
+
+import dev.baton.model.DType;
+import dev.baton.tensor.Tensor;
+import dev.baton.trace.record.Span;
+import dev.baton.trace.record.SpanRing;
+import org.jspecify.annotations.Nullable;
+
+/** Where one rank's wrapped operators and collectives put their spans; nowhere while no window is open. Rank's thread only. */
+final class SpanSink {
+    private final boolean recordShapes;
+    private final int[] groupRanks;
+    private @Nullable SpanRing ring;
+
+    /** @param groupRanks world ranks of the rank's tensor parallel group */
+    SpanSink(boolean recordShapes, int[] groupRanks) {
+        this.recordShapes = recordShapes;
+        this.groupRanks = groupRanks;
+    }
+
+    /** Spans go here from now on; null: nowhere. */
+    void openOn(@Nullable SpanRing target) {
+        this.ring = target;
+    }
+
+    void operator(String name, long startNanos, Tensor... operands) {
+        SpanRing target = ring;
+        if (target == null) {
+            return;
+        }
+        long end = System.nanoTime();
+        Span.Operands detail = null;
+        if (recordShapes) {
+            long[][] shapes = new long[operands.length][];
+            String[] types = new String[operands.length];
+            for (int i = 0; i < operands.length; i++) {
+                shapes[i] = operands[i].shape();
+                types[i] = elementType(operands[i].dtype());
+            }
+            detail = new Span.Operands(shapes, types);
+        }
+        target.add(Span.Kind.OPERATOR, name, startNanos, end, detail);
+    }
+
+    void collective(String name, String collective, long startNanos, Tensor in, Tensor out) {
+        SpanRing target = ring;
+        if (target == null) {
+            return;
+        }
+        long end = System.nanoTime();
+        target.add(
+                Span.Kind.COLLECTIVE,
+                name,
+                startNanos,
+                end,
+                new Span.Collective(
+                        collective, in.elements(), out.elements(), elementType(in.dtype()), "0", groupRanks));
+    }
+
+    void annotation(String name, long startNanos, Span.@Nullable Detail detail) {
+        SpanRing target = ring;
+        if (target != null) {
+            target.add(Span.Kind.ANNOTATION, name, startNanos, System.nanoTime(), detail);
+        }
+    }
+
+    /** The word that PyTorch's traces use. */
+    private static String elementType(DType type) {
+        return switch (type) {
+            case F32 -> "float";
+            case F64 -> "double";
+            case F16 -> "c10::Half";
+            case BF16 -> "c10::BFloat16";
+            case F8_E4M3 -> "c10::Float8_e4m3fn";
+            case F8_E5M2 -> "c10::Float8_e5m2";
+            case I64 -> "long int";
+            case I32 -> "int";
+            case I16 -> "short int";
+            case I8 -> "signed char";
+            case U8 -> "unsigned char";
+            case BOOL -> "bool";
+        };
+    }
+}

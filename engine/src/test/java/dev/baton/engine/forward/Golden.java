@@ -1,0 +1,54 @@
+package dev.baton.engine.forward;
+
+import dev.baton.engine.parallel.DeviceSupplier;
+import dev.baton.engine.parallel.LoadOptions;
+import dev.baton.engine.parallel.ModelLoader;
+import dev.baton.engine.parallel.RankGroup;
+import dev.baton.tensor.cpu.CpuDevice;
+import dev.baton.tensor.cpu.CpuKernels;
+import dev.baton.tensor.cpu.CpuOptions;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Assumptions;
+
+/** The stored checkpoints and how tests start them. */
+public final class Golden {
+    public static final String LLAMA_GQA = "llama-gqa-llama3rope";
+    public static final String LLAMA_TIED = "llama-mha-tied";
+    public static final String QWEN2 = "qwen2-bias-tied";
+    public static final String DEEPSEEK = "deepseek-v3";
+
+    private Golden() {}
+
+    /** The folder of a stored checkpoint; {@code -Dbaton.golden} names another place than the test resources. */
+    public static Path folder(String name) {
+        String elsewhere = System.getProperty("baton.golden", System.getenv("BATON_GOLDEN"));
+        Path base = elsewhere != null
+                ? Path.of(elsewhere)
+                : Path.of(System.getProperty("baton.root", ".."), "engine/src/test/resources/golden");
+        Path folder = base.resolve(name);
+        Assumptions.assumeTrue(Files.isDirectory(folder), () -> "no golden checkpoint at " + folder);
+        return folder;
+    }
+
+    public static DeviceSupplier cpu(CpuKernels kernels, int threads) {
+        return (rank, ranks) -> CpuDevice.open(CpuOptions.of(threads).withKernels(kernels));
+    }
+
+    /** Small tables that hold every golden prompt. */
+    public static LoadOptions options(int tensorParallel) {
+        return LoadOptions.DEFAULT
+                .with()
+                .tensorParallel(tensorParallel)
+                .contextTokens(192)
+                .maxRunningRequests(8)
+                .maxStepTokens(256)
+                .maxTotalTokens(700)
+                .logitRows(8)
+                .build();
+    }
+
+    public static RankGroup start(String name, LoadOptions options, CpuKernels kernels) {
+        return ModelLoader.load(folder(name), options, cpu(kernels, 1));
+    }
+}

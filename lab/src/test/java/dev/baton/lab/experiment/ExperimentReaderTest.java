@@ -1,0 +1,103 @@
+package dev.baton.lab.experiment;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.baton.lab.LabException;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class ExperimentReaderTest {
+    private static final String GOOD = """
+            name: trial
+            model: m
+            repeats: 2
+            workload:
+              dataset_name: random-ids
+              num_prompts: 10
+            saturation:
+              running_per_rank: 4
+            cells:
+              - name: one
+                servers:
+                  - {role: aggregated, cores: 2}
+              - name: two
+                servers:
+                  - {role: prefill, cores: 1, flags: {page-size: 4}}
+                  - {role: decode, cores: 1}
+                  - {role: router}
+            """;
+
+    @TempDir
+    Path root;
+
+    @BeforeEach
+    void model() throws IOException {
+        Files.createDirectory(root.resolve("m"));
+    }
+
+    @Test
+    void readsWhatIsThereAndDefaultsTheRest() {
+        Experiment experiment = new ExperimentReader(root).parse("trial.yaml", GOOD);
+        assertThat(experiment.cells()).extracting(Experiment.Cell::name).containsExactly("one", "two");
+        assertThat(experiment.cells()).extracting(Experiment.Cell::cores).containsExactly(2, 2);
+        assertThat(experiment.baseline()).isEqualTo("one");
+        assertThat(experiment.order()).isEqualTo(Experiment.Order.ALTERNATE);
+        assertThat(experiment.saturation().steps()).isEqualTo(5);
+        assertThat(experiment.workload().numPrompts()).isEqualTo(10);
+        assertThat(experiment.cells().get(1).servers().getFirst().flags()).containsEntry("page-size", 4);
+        assertThat(experiment.quickly().workload().numPrompts()).isEqualTo(8);
+    }
+
+    @Test
+    void whatIsWrittenOutReadsBackTheSame() {
+        Experiment experiment = new ExperimentReader(root).parse("trial.yaml", GOOD);
+        String resolved = ResolvedExperiment.yaml(experiment);
+        assertThat(ResolvedExperiment.yaml(new ExperimentReader(root).parse("resolved.yaml", resolved)))
+                .isEqualTo(resolved);
+    }
+
+    @Test
+    void theShippedExperimentsAreSound() throws IOException {
+        Path project = Path.of(System.getProperty("baton.root"));
+        try (var files = Files.list(project.resolve("experiments"))) {
+            assertThat(files.filter(f -> f.toString().endsWith(".yaml")).toList())
+                    .isNotEmpty()
+                    .allSatisfy(file -> {
+                        Experiment experiment = new ExperimentReader(project).read(file);
+                        assertThat(experiment.repeats()).isGreaterThanOrEqualTo(3);
+                    });
+        }
+    }
+
+    @Test
+    void faultsNameFileLineKeyAndRemedy() {
+        fails(GOOD.replace("repeats:", "repeates:"), "trial.yaml:3: unknown key 'repeates'; did you mean 'repeats'?");
+        fails(
+                GOOD.replace("repeats: 2", "repeats: none"),
+                "trial.yaml:3: repeats must be a whole number of at least 1, not 'none'");
+        fails(
+                GOOD.replace("role: router", "role: rooter"),
+                "trial.yaml:17: cells[1].servers[2].role must be one of aggregated, prefill, decode, router, not 'rooter'");
+        fails(
+                GOOD.replace("num_prompts", "num_promts"),
+                "workload: unknown key 'num_promts'; did you mean 'num_prompts'?");
+        fails(GOOD.replace("model: m", "model: absent"), "trial.yaml:2: model: no such directory");
+        fails(GOOD.replace("name: two", "name: one"), "two cells are named 'one'");
+        fails(GOOD.replace("decode, cores: 1", "decode, cores: 2"), "different numbers of cores (one 2, two 3)");
+        fails(GOOD.replace("      - {role: router}\n", ""), "more than one server needs one router");
+        fails(GOOD + "baseline: three\n", "no cell is named 'three'; cells: ");
+        fails("name: [", "not YAML");
+        fails(GOOD + "name: again\n", "key name stands twice");
+    }
+
+    private void fails(String yaml, String message) {
+        assertThatThrownBy(() -> new ExperimentReader(root).parse("trial.yaml", yaml))
+                .isInstanceOf(LabException.class)
+                .hasMessageContaining(message);
+    }
+}
