@@ -1,6 +1,7 @@
 package dev.baton.protocol.request;
 
 import java.util.Collection;
+import java.util.List;
 import java.util.Locale;
 
 /** The known name that an unknown one most likely meant. */
@@ -13,6 +14,9 @@ public final class Suggestion {
         int bestDistance = Math.max(1, unknown.length() / 3) + 1;
         for (String name : known) {
             int distance = plain(name).equals(plain(unknown)) ? 0 : distance(unknown, name, bestDistance);
+            if (distance > 1 && holdsWordsOf(name, unknown)) {
+                distance = 1;
+            }
             if (distance < bestDistance) {
                 bestDistance = distance;
                 best = name;
@@ -23,6 +27,12 @@ public final class Suggestion {
 
     private static String plain(String name) {
         return name.replace("_", "").replace("-", "").toLowerCase(Locale.ROOT);
+    }
+
+    /** {@code max_new_tokens} holds the words of {@code max_tokens}. */
+    private static boolean holdsWordsOf(String name, String unknown) {
+        List<String> words = List.of(unknown.split("[_-]"));
+        return words.size() > 1 && List.of(name.split("[_-]")).containsAll(words);
     }
 
     /** Levenshtein's distance; any value of at least {@code limit} stands for "too far". */

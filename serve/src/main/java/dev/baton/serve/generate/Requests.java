@@ -107,14 +107,10 @@ public final class Requests {
             checkLogprobs(logprobs, ids.length);
         }
         EngineRequest.Bootstrap other = bootstrap(bootstrap);
-        Integer rank = dataParallelRank;
-        if (rank != null && (rank < 0 || rank >= info.dataParallel())) {
-            throw bad("data_parallel_rank must be in [0, " + info.dataParallel() + "), got " + rank + ".");
+        if (dataParallelRank != null && (dataParallelRank < 0 || dataParallelRank >= info.dataParallel())) {
+            throw bad("data_parallel_rank must be in [0, " + info.dataParallel() + "), got " + dataParallelRank + ".");
         }
-        if (rank == null && other != null && info.dataParallel() > 1) {
-            rank = (int) (other.room() % info.dataParallel());
-        }
-        return new EngineRequest(engineRid(rid), ids, resolved, logprobs, other, rank);
+        return new EngineRequest(engineRid(rid), ids, resolved, logprobs, other, dataParallelRank);
     }
 
     /**
@@ -217,10 +213,11 @@ public final class Requests {
                 engine.submit(request, answer);
             }
         } catch (RuntimeException e) {
+            // First: an abort's own output must not begin the stream that is about to be refused.
+            reply.refused();
             for (int i = 0; i < submitted; i++) {
                 answers.get(i).abort();
             }
-            reply.refused();
             throw e;
         }
         reply.begin();

@@ -36,8 +36,9 @@ final class LoopState {
     }
 
     void flushAll() {
-        for (Connection connection : dirty) {
-            connection.flushNow();
+        // A flush may make a slow connection writable again, which adds to the list while it is walked.
+        for (int i = 0; i < dirty.size(); i++) {
+            dirty.get(i).flushNow();
         }
         dirty.clear();
     }
