@@ -37,7 +37,7 @@ class ControlTest {
                     HttpRequest.newBuilder(URI.create(server.url() + "/health")).build();
             assertThat(client.send(health, HttpResponse.BodyHandlers.ofString()).statusCode())
                     .isEqualTo(503);
-            Warmup.run(server, null, 2, Duration.ofSeconds(20));
+            Warmup.run(server, null, 2, true, Duration.ofSeconds(20));
             assertThat(engine.submitted).hasSize(2);
             assertThat(client.send(health, HttpResponse.BodyHandlers.ofString()).statusCode())
                     .isEqualTo(200);
@@ -52,7 +52,7 @@ class ControlTest {
         engine.queueLimit = 0;
         var config = ServeConfig.of("models/fake").port(0).accessLog(false).build();
         try (var server = BatonServer.start(config, engine, new ByteCodec())) {
-            assertThatThrownBy(() -> Warmup.run(server, null, 1, Duration.ofSeconds(20)))
+            assertThatThrownBy(() -> Warmup.run(server, null, 1, true, Duration.ofSeconds(20)))
                     .isInstanceOf(ServeException.class)
                     .hasMessageContaining("Initialization failed. warmup error: the server answered 503")
                     .hasMessageContaining("The request queue is full.");
