@@ -9,7 +9,14 @@ import picocli.CommandLine.Command;
         mixinStandardHelpOptions = true,
         version = "baton " + Baton.VERSION,
         description = "Serves large language models and explains their performance.",
-        subcommands = {ServeCommand.class, LabCommand.class, EvalCommand.class, CommandLine.HelpCommand.class})
+        subcommands = {
+            ServeCommand.class,
+            RouteCommand.class,
+            BenchCommand.class,
+            LabCommand.class,
+            EvalCommand.class,
+            CommandLine.HelpCommand.class
+        })
 public final class Baton implements Runnable {
     static final String VERSION = "0.1.0";
 

@@ -41,7 +41,11 @@ abstract class AnswerRecorder implements SseLines.Sink {
 
     final void start(long nanos) {
         startNanos = nanos;
+        started(nanos);
     }
+
+    /** The request was sent. */
+    protected void started(long nanos) {}
 
     @Override
     public final void line(byte[] bytes, int length, long nanos) {

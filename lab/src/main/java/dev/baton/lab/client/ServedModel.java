@@ -1,15 +1,14 @@
 package dev.baton.lab.client;
 
 import dev.baton.lab.workload.Vocabulary;
-import java.io.IOException;
 import java.net.URI;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
-import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 
 /**
@@ -29,19 +28,28 @@ record ServedModel(@Nullable String name, Vocabulary vocabulary) {
             JsonNode id = models == null ? null : models.path("data").path(0).path("id");
             name = id != null && id.isString() ? id.asString() : null;
         }
-        return new ServedModel(name, needsVocabulary ? vocabulary(config, target, calls) : Vocabulary.ofSize(0));
+        return new ServedModel(
+                name,
+                needsVocabulary
+                        ? vocabulary(config.vocabSize(), config.tokenizer(), config.model(), target, calls)
+                        : Vocabulary.ofSize(0));
     }
 
-    private static Vocabulary vocabulary(ServingBenchmarkConfig config, URI target, ServerCalls calls) {
-        if (config.vocabSize() != null) {
-            return Vocabulary.ofSize(config.vocabSize());
+    /**
+     * The first of: the given size, the given tokenizer directory, the model directory, the directories that the server
+     * names and that are on this machine.
+     */
+    static Vocabulary vocabulary(
+            @Nullable Integer size, @Nullable String tokenizer, @Nullable String model, URI target, ServerCalls calls) {
+        if (size != null) {
+            return Vocabulary.ofSize(size);
         }
         List<String> places = new ArrayList<>();
-        if (config.tokenizer() != null) {
-            places.add(config.tokenizer());
+        if (tokenizer != null) {
+            places.add(tokenizer);
         } else {
-            if (config.model() != null) {
-                places.add(config.model());
+            if (model != null) {
+                places.add(model);
             }
             JsonNode info = calls.json(target, "/get_model_info", DEADLINE);
             if (info != null) {
@@ -50,29 +58,19 @@ record ServedModel(@Nullable String name, Vocabulary vocabulary) {
             }
         }
         for (String place : places) {
-            Path directory = Path.of(place);
-            if (!place.isEmpty() && Files.isDirectory(directory)) {
-                Vocabulary found = ModelVocabulary.read(directory);
-                if (found != null) {
-                    return found;
-                }
+            Vocabulary found = isDirectory(place) ? ModelVocabulary.read(Path.of(place)) : null;
+            if (found != null) {
+                return found;
             }
         }
         return Vocabulary.ofSize(0);
     }
 
-    /** The vocabulary size that a model directory's config.json names, or 0. */
-    static int configuredSize(Path directory) {
-        Path file = directory.resolve("config.json");
+    private static boolean isDirectory(String place) {
         try {
-            return Files.isRegularFile(file)
-                    ? ServerCalls.JSON
-                            .readTree(Files.readAllBytes(file))
-                            .path("vocab_size")
-                            .asInt(0)
-                    : 0;
-        } catch (IOException | JacksonException e) {
-            return 0;
+            return !place.isEmpty() && Files.isDirectory(Path.of(place));
+        } catch (InvalidPathException e) {
+            return false; // a model name, not a path
         }
     }
 }

@@ -6,6 +6,7 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.DeserializationFeature;
+import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.PropertyNamingStrategies;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
@@ -198,6 +199,11 @@ public record RouterConfig(
             String path = e.getPath().isEmpty() ? "" : e.getPath().getFirst().getPropertyName() + ": ";
             throw new ProtocolException(ProtocolException.Code.INVALID_FLAG, path + e.getOriginalMessage(), e);
         }
+    }
+
+    /** All keys and values in the order of the components. */
+    public JsonNode toJson() {
+        return MAPPER.valueToTree(this);
     }
 
     /** Refuses a set of workers that cannot work. */

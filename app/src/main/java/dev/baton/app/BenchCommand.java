@@ -1,0 +1,22 @@
+package dev.baton.app;
+
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Spec;
+
+/** {@code baton bench}: the benchmark clients. */
+@Command(
+        name = "bench",
+        description = "Measures a running server.",
+        mixinStandardHelpOptions = true,
+        subcommands = {BenchServingCommand.class, BenchOneBatchServerCommand.class, CommandLine.HelpCommand.class})
+final class BenchCommand implements Runnable {
+    @Spec
+    CommandSpec spec;
+
+    @Override
+    public void run() {
+        spec.commandLine().usage(System.out);
+    }
+}
