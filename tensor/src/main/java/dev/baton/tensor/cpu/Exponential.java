@@ -121,10 +121,9 @@ final class Exponential {
             p.intoMemorySegment(scores, 4L * i, ORDER);
             sum = sum.add(p);
         }
-        MemorySegment total = ALL.asSlice(lanes, 4L * COUNT);
-        FloatVector.fromMemorySegment(FLOATS, total, 0, ORDER)
+        FloatVector.fromMemorySegment(FLOATS, ALL, lanes, ORDER)
                 .fma(FloatVector.broadcast(FLOATS, keep), sum)
-                .intoMemorySegment(total, 0, ORDER);
+                .intoMemorySegment(ALL, lanes, ORDER);
     }
 
     /** Softmax of n floats at an address into an array. */

@@ -23,7 +23,9 @@ final class Lanes {
 
     static final int COUNT = FLOATS.length();
 
-    private static final VectorSpecies<Float> EIGHT = FloatVector.SPECIES_256;
+    /** As many floats as a tile has weight rows. */
+    static final VectorSpecies<Float> EIGHT = FloatVector.SPECIES_256;
+
     private static final VectorShuffle<Float> SWAP_8 = exchange(8);
     private static final VectorShuffle<Float> SWAP_4 = exchange(4);
     private static final VectorShuffle<Float> SWAP_2 = exchange(2);

@@ -16,15 +16,14 @@ final class OpChecks {
         return new TensorException(TensorException.Code.SHAPE, message);
     }
 
-    static void require(boolean holds, String operator, String rule, Tensor... tensors) {
-        if (!holds) {
-            StringBuilder text =
-                    new StringBuilder(operator).append(": ").append(rule).append("; got");
-            for (Tensor tensor : tensors) {
-                text.append(' ').append(tensor);
-            }
-            throw shape(text.toString());
+    /** Made only when a rule is broken: a check that holds costs no text and no array. */
+    private static TensorException misfit(String operator, String rule, Tensor... tensors) {
+        StringBuilder text =
+                new StringBuilder(operator).append(": ").append(rule).append("; got");
+        for (Tensor tensor : tensors) {
+            text.append(' ').append(tensor);
         }
+        return shape(text.toString());
     }
 
     static void f32(String operator, Tensor tensor) {
@@ -55,20 +54,18 @@ final class OpChecks {
     }
 
     static void sameShape(String operator, Tensor a, Tensor b) {
-        require(a.rows() == b.rows() && a.columns() == b.columns(), operator, "both must be [T, n]", a, b);
+        if (!(a.rows() == b.rows() && a.columns() == b.columns())) {
+            throw misfit(operator, "both must be [T, n]", a, b);
+        }
     }
 
     static void embed(Tensor ids, Tensor table, Tensor out) {
         i32("embed", ids);
         parameter("embed", table);
         f32("embed", out);
-        require(
-                ids.elements() == out.rows() && table.columns() == out.columns(),
-                "embed",
-                "ids [T], table [rows, hidden], out [T, hidden]",
-                ids,
-                table,
-                out);
+        if (!(ids.elements() == out.rows() && table.columns() == out.columns())) {
+            throw misfit("embed", "ids [T], table [rows, hidden], out [T, hidden]", ids, table, out);
+        }
     }
 
     static void rmsNorm(Tensor x, Tensor weight, Tensor out) {
@@ -76,20 +73,18 @@ final class OpChecks {
         f32("rmsNorm", out);
         parameter("rmsNorm", weight);
         sameShape("rmsNorm", x, out);
-        require(weight.elements() == x.columns(), "rmsNorm", "x [T, n], weight [n]", x, weight);
+        if (!(weight.elements() == x.columns())) {
+            throw misfit("rmsNorm", "x [T, n], weight [n]", x, weight);
+        }
     }
 
     static void linear(Tensor x, Weight weight, Tensor out) {
         f32("linear", x);
         f32("linear", out);
         weight("linear", weight);
-        require(
-                x.columns() == weight.inFeatures() && out.columns() == weight.outFeatures() && x.rows() == out.rows(),
-                "linear",
-                "x [T, in], weight [out, in], out [T, out]",
-                x,
-                weight.matrix(),
-                out);
+        if (!(x.columns() == weight.inFeatures() && out.columns() == weight.outFeatures() && x.rows() == out.rows())) {
+            throw misfit("linear", "x [T, in], weight [out, in], out [T, out]", x, weight.matrix(), out);
+        }
     }
 
     /** The parts of a weight fit together. */
@@ -98,18 +93,17 @@ final class OpChecks {
         Tensor scales = weight.blockScales();
         if (scales != null) {
             f32(operator, scales);
-            require(
-                    scales.rows() == (weight.outFeatures() + 127) / 128
-                            && scales.columns() == (weight.inFeatures() + 127) / 128,
-                    operator,
-                    "block scales must be [ceil(out/128), ceil(in/128)]",
-                    weight.matrix(),
-                    scales);
+            if (!(scales.rows() == (weight.outFeatures() + 127) / 128
+                    && scales.columns() == (weight.inFeatures() + 127) / 128)) {
+                throw misfit(operator, "block scales must be [ceil(out/128), ceil(in/128)]", weight.matrix(), scales);
+            }
         }
         Tensor bias = weight.bias();
         if (bias != null) {
             parameter(operator, bias);
-            require(bias.elements() == weight.outFeatures(), operator, "bias must be [out]", weight.matrix(), bias);
+            if (!(bias.elements() == weight.outFeatures())) {
+                throw misfit(operator, "bias must be [out]", weight.matrix(), bias);
+            }
         }
     }
 
@@ -117,16 +111,17 @@ final class OpChecks {
         f32("headLinear", x);
         f32("headLinear", out);
         parameter("headLinear", matrices);
-        require(
-                matrices.dimensions() == 3
-                        && x.columns() == matrices.size(0) * matrices.size(2)
-                        && out.columns() == matrices.size(0) * matrices.size(1)
-                        && x.rows() == out.rows(),
-                "headLinear",
-                "x [T, heads * in], matrices [heads, out, in], out [T, heads * out]",
-                x,
-                matrices,
-                out);
+        if (!(matrices.dimensions() == 3
+                && x.columns() == matrices.size(0) * matrices.size(2)
+                && out.columns() == matrices.size(0) * matrices.size(1)
+                && x.rows() == out.rows())) {
+            throw misfit(
+                    "headLinear",
+                    "x [T, heads * in], matrices [heads, out, in], out [T, heads * out]",
+                    x,
+                    matrices,
+                    out);
+        }
     }
 
     static void add(Tensor target, Tensor x) {
@@ -153,34 +148,32 @@ final class OpChecks {
         f32("rope", x);
         i32("rope", positions);
         f32("rope", table);
-        require(
-                x.rows() == positions.elements() && x.columns() == (long) heads * headDim,
-                "rope",
-                "x [T, heads * headDim] with heads " + heads + " and headDim " + headDim + ", positions [T]",
-                x,
-                positions);
-        require(
-                rotaryDim > 0
-                        && rotaryDim % 2 == 0
-                        && offset >= 0
-                        && offset + rotaryDim <= headDim
-                        && table.columns() == rotaryDim,
-                "rope",
-                "rotaryDim " + rotaryDim + " at offset " + offset + " must be even, lie within headDim " + headDim
-                        + " and be the table's width",
-                table);
+        if (!(x.rows() == positions.elements() && x.columns() == (long) heads * headDim)) {
+            throw misfit(
+                    "rope",
+                    "x [T, heads * headDim] with heads " + heads + " and headDim " + headDim + ", positions [T]",
+                    x,
+                    positions);
+        }
+        if (!(rotaryDim > 0
+                && rotaryDim % 2 == 0
+                && offset >= 0
+                && offset + rotaryDim <= headDim
+                && table.columns() == rotaryDim)) {
+            throw misfit(
+                    "rope",
+                    "rotaryDim " + rotaryDim + " at offset " + offset + " must be even, lie within headDim " + headDim
+                            + " and be the table's width",
+                    table);
+        }
     }
 
     static void rows(String operator, Tensor values, Tensor slots, Tensor cache) {
         i32(operator, slots);
         storable(operator, cache);
-        require(
-                values.rows() == slots.elements() && values.columns() == cache.columns(),
-                operator,
-                "rows [T, n], slots [T], cache [slots, n]",
-                values,
-                slots,
-                cache);
+        if (!(values.rows() == slots.elements() && values.columns() == cache.columns())) {
+            throw misfit(operator, "rows [T, n], slots [T], cache [slots, n]", values, slots, cache);
+        }
     }
 
     static void scatterRows(Tensor x, Tensor slots, Tensor cache) {
@@ -207,20 +200,21 @@ final class OpChecks {
         f32("attention", out);
         storable("attention", keys);
         storable("attention", values);
-        require(
-                kvHeads > 0
-                        && heads % kvHeads == 0
-                        && q.columns() == (long) heads * headDim
-                        && keys.columns() == (long) kvHeads * headDim
-                        && values.columns() == (long) kvHeads * valueDim
-                        && out.columns() == (long) heads * valueDim
-                        && keys.rows() == values.rows(),
-                "attention",
-                "heads " + heads + ", kvHeads " + kvHeads + ", headDim " + headDim + ", valueDim " + valueDim,
-                q,
-                keys,
-                values,
-                out);
+        if (!(kvHeads > 0
+                && heads % kvHeads == 0
+                && q.columns() == (long) heads * headDim
+                && keys.columns() == (long) kvHeads * headDim
+                && values.columns() == (long) kvHeads * valueDim
+                && out.columns() == (long) heads * valueDim
+                && keys.rows() == values.rows())) {
+            throw misfit(
+                    "attention",
+                    "heads " + heads + ", kvHeads " + kvHeads + ", headDim " + headDim + ", valueDim " + valueDim,
+                    q,
+                    keys,
+                    values,
+                    out);
+        }
         batch("attention", batch, q, out);
     }
 
@@ -229,15 +223,16 @@ final class OpChecks {
         f32("latentAttention", q);
         f32("latentAttention", out);
         storable("latentAttention", cache);
-        require(
-                q.columns() == (long) heads * (latentDim + ropeDim)
-                        && cache.columns() == latentDim + ropeDim
-                        && out.columns() == (long) heads * latentDim,
-                "latentAttention",
-                "heads " + heads + ", latentDim " + latentDim + ", ropeDim " + ropeDim,
-                q,
-                cache,
-                out);
+        if (!(q.columns() == (long) heads * (latentDim + ropeDim)
+                && cache.columns() == latentDim + ropeDim
+                && out.columns() == (long) heads * latentDim)) {
+            throw misfit(
+                    "latentAttention",
+                    "heads " + heads + ", latentDim " + latentDim + ", ropeDim " + ropeDim,
+                    q,
+                    cache,
+                    out);
+        }
         batch("latentAttention", batch, q, out);
     }
 
@@ -248,15 +243,16 @@ final class OpChecks {
         i32(operator, batch.contextLengths());
         i32(operator, batch.rows());
         i32(operator, batch.slotTable());
-        require(
-                batch.queryStart().elements() > sequences
-                        && batch.contextLengths().elements() >= sequences
-                        && batch.rows().elements() >= sequences,
-                operator,
-                "queryStart [B + 1], contextLengths [B], rows [B] with B " + sequences,
-                batch.queryStart(),
-                batch.contextLengths(),
-                batch.rows());
+        if (!(batch.queryStart().elements() > sequences
+                && batch.contextLengths().elements() >= sequences
+                && batch.rows().elements() >= sequences)) {
+            throw misfit(
+                    operator,
+                    "queryStart [B + 1], contextLengths [B], rows [B] with B " + sequences,
+                    batch.queryStart(),
+                    batch.contextLengths(),
+                    batch.rows());
+        }
         int tokens = Math.min(q.rows(), out.rows());
         for (int b = 0; b < sequences; b++) {
             int from = Elements.getInt(batch.queryStart(), b);
@@ -288,16 +284,12 @@ final class OpChecks {
         i32("gate", ids);
         f32("gate", weights);
         int experts = logits.columns();
-        require(
-                ids.rows() == logits.rows()
-                        && weights.rows() == logits.rows()
-                        && ids.columns() == spec.topK()
-                        && weights.columns() == spec.topK(),
-                "gate",
-                "logits [T, experts], ids and weights [T, " + spec.topK() + "]",
-                logits,
-                ids,
-                weights);
+        if (!(ids.rows() == logits.rows()
+                && weights.rows() == logits.rows()
+                && ids.columns() == spec.topK()
+                && weights.columns() == spec.topK())) {
+            throw misfit("gate", "logits [T, experts], ids and weights [T, " + spec.topK() + "]", logits, ids, weights);
+        }
         if (spec.groups() < 1
                 || experts % spec.groups() != 0
                 || spec.keptGroups() > spec.groups()
@@ -308,7 +300,9 @@ final class OpChecks {
         Tensor bias = spec.correctionBias();
         if (bias != null) {
             f32("gate", bias);
-            require(bias.elements() == experts, "gate", "correction bias must be [experts]", logits, bias);
+            if (!(bias.elements() == experts)) {
+                throw misfit("gate", "correction bias must be [experts]", logits, bias);
+            }
         }
     }
 
@@ -318,13 +312,9 @@ final class OpChecks {
         f32("experts", weights);
         f32("experts", out);
         sameShape("experts", x, out);
-        require(
-                ids.rows() == x.rows() && weights.rows() == x.rows() && ids.columns() == weights.columns(),
-                "experts",
-                "x [T, hidden], ids and weights [T, topK]",
-                x,
-                ids,
-                weights);
+        if (!(ids.rows() == x.rows() && weights.rows() == x.rows() && ids.columns() == weights.columns())) {
+            throw misfit("experts", "x [T, hidden], ids and weights [T, topK]", x, ids, weights);
+        }
         for (int e = 0; e < experts.count(); e++) {
             Weight gate = experts.gate().get(e);
             Weight up = experts.up().get(e);
@@ -343,11 +333,8 @@ final class OpChecks {
     static void argmax(Tensor logits, Tensor out) {
         f32("argmax", logits);
         i32("argmax", out);
-        require(
-                logits.rows() == out.elements() && logits.columns() > 0,
-                "argmax",
-                "logits [T, n], out [T]",
-                logits,
-                out);
+        if (!(logits.rows() == out.elements() && logits.columns() > 0)) {
+            throw misfit("argmax", "logits [T, n], out [T]", logits, out);
+        }
     }
 }

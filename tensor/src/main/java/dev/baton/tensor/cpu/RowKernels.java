@@ -65,7 +65,7 @@ final class RowKernels {
     /** out = x / sqrt(mean(x^2) + epsilon) * weight; weight is floats. */
     static void rmsNorm(long x, long weight, float epsilon, long out, int n, float[] lanes) {
         MemorySegment xs = ALL.asSlice(x, 4L * n);
-        float factor = (float) (1 / Math.sqrt(squares(xs, n, lanes) / n + epsilon));
+        float factor = (float) (1 / Math.sqrt(squares(x, n, lanes) / n + epsilon));
         MemorySegment weights = ALL.asSlice(weight, 4L * n);
         MemorySegment outs = ALL.asSlice(out, 4L * n);
         int i = 0;
@@ -81,7 +81,8 @@ final class RowKernels {
     }
 
     /** Sum of squares: four accumulators in turn, then the rest one by one. */
-    private static double squares(MemorySegment xs, int n, float[] lanes) {
+    private static double squares(long x, int n, float[] lanes) {
+        MemorySegment xs = ALL.asSlice(x, 4L * n);
         FloatVector a = FloatVector.zero(FLOATS);
         FloatVector b = FloatVector.zero(FLOATS);
         FloatVector c = FloatVector.zero(FLOATS);
