@@ -9,7 +9,6 @@ import dev.baton.tensor.cpu.CpuKernels;
 import dev.baton.tensor.cpu.CpuOptions;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import org.junit.jupiter.api.Assumptions;
 
 /** The stored checkpoints and how tests start them. */
 public final class Golden {
@@ -27,7 +26,9 @@ public final class Golden {
                 ? Path.of(elsewhere)
                 : Path.of(System.getProperty("baton.root", ".."), "engine/src/test/resources/golden");
         Path folder = base.resolve(name);
-        Assumptions.assumeTrue(Files.isDirectory(folder), () -> "no golden checkpoint at " + folder);
+        if (!Files.isDirectory(folder)) {
+            throw new IllegalStateException("no golden checkpoint at " + folder);
+        }
         return folder;
     }
 
