@@ -2,7 +2,6 @@ package dev.baton.engine;
 
 import dev.baton.engine.request.EngineRequest;
 import dev.baton.engine.request.OutputSink;
-import dev.baton.engine.request.TokenText;
 import dev.baton.engine.schedule.RankParts;
 import dev.baton.engine.schedule.Request;
 import dev.baton.engine.schedule.RoleQueues;
@@ -13,6 +12,8 @@ import dev.baton.engine.schedule.SchedulerPort;
 import dev.baton.engine.schedule.StepExecutor;
 import dev.baton.engine.schedule.StepObserver;
 import dev.baton.engine.schedule.UnifiedRole;
+import dev.baton.model.tokenizer.IncrementalDecoder;
+import dev.baton.model.tokenizer.Tokenizer;
 import dev.baton.protocol.ProfileRequest;
 import dev.baton.protocol.SamplingParams;
 import dev.baton.protocol.log.RankLabel;
@@ -37,11 +38,14 @@ import org.jspecify.annotations.Nullable;
 public final class LocalEngine implements Engine {
     private static final Logger LOG = System.getLogger(LocalEngine.class.getName());
 
+    /** Prompt tokens that the text decoder sees first. */
+    private static final int PROMPT_CONTEXT_TOKENS = 5;
+
     private final EngineInfo info;
     private final RequestLimits limits;
     private final List<SchedulerLoop> loops = new ArrayList<>();
     private final DispatchPolicy dispatch;
-    private final TokenText.@Nullable Factory text;
+    private final @Nullable Tokenizer tokenizer;
     private final ProfileControl profile;
     private final long seed;
 
@@ -53,16 +57,20 @@ public final class LocalEngine implements Engine {
 
     private LocalEngine(Builder b) {
         this.dispatch = b.dispatch;
-        this.text = b.text;
+        this.tokenizer = b.tokenizer;
         this.profile = b.profile;
         this.seed = b.seed;
         int context = b.model.contextTokens();
+        // KV that comes from outside is not shared by content; SGLang's decode servers have no prefix cache either.
+        SchedulerConfig config = "decode".equals(b.model.role())
+                ? b.config.toBuilder().radixCache(false).build()
+                : b.config;
         for (int rank = 0; rank < b.dataParallel; rank++) {
             StepExecutor executor = b.executors.apply(rank);
             context = Math.min(context, executor.contextTokens());
             RankParts parts = new RankParts(
                     rank,
-                    b.config,
+                    config,
                     executor,
                     b.endTokenIds,
                     b.model.vocabularySize(),
@@ -76,7 +84,7 @@ public final class LocalEngine implements Engine {
         SchedulerPort first = loops.getFirst().port();
         String role = b.model.role();
         this.limits = new RequestLimits(
-                b.model.vocabularySize(), context, first.totalTokens(), b.dataParallel, role, text != null);
+                b.model.vocabularySize(), context, first.totalTokens(), b.dataParallel, role, tokenizer != null);
         this.info = new EngineInfo(
                 b.model.modelPath(),
                 b.model.architecture(),
@@ -114,12 +122,7 @@ public final class LocalEngine implements Engine {
         long arrival = arrivals.incrementAndGet();
         Long own = sampling.seed();
         Request made = new Request(
-                request,
-                sink,
-                sampling,
-                own != null ? own : mix(seed + arrival),
-                arrival,
-                text == null ? null : text.open(request));
+                request, sink, sampling, own != null ? own : mix(seed + arrival), arrival, decoder(request));
         SchedulerLoop loop = choose(request, arrival);
         if (live.putIfAbsent(request.rid(), new Live(made, loop)) != null) {
             throw new EngineException(
@@ -132,6 +135,21 @@ public final class LocalEngine implements Engine {
             live.remove(request.rid());
             throw e;
         }
+    }
+
+    /** A decoder that has seen the end of the prompt, so that the answer's first token is spaced as after it. */
+    private @Nullable IncrementalDecoder decoder(EngineRequest request) {
+        if (tokenizer == null) {
+            return null;
+        }
+        IncrementalDecoder decoder =
+                tokenizer.incrementalDecoder(request.sampling().skipSpecialTokens());
+        int[] prompt = request.inputIds();
+        StringBuilder promptText = new StringBuilder();
+        for (int i = Math.max(0, prompt.length - PROMPT_CONTEXT_TOKENS); i < prompt.length; i++) {
+            decoder.append(prompt[i], promptText);
+        }
+        return decoder;
     }
 
     private SchedulerLoop choose(EngineRequest request, long arrival) {
@@ -254,7 +272,7 @@ public final class LocalEngine implements Engine {
         private int dataParallel = 1;
         private DispatchPolicy dispatch = DispatchPolicy.ROUND_ROBIN;
         private Set<Integer> endTokenIds = Set.of();
-        private TokenText.@Nullable Factory text;
+        private @Nullable Tokenizer tokenizer;
         private RoleQueues.Factory roles = (scheduler, executor, rank) -> new UnifiedRole(scheduler);
         private ProfileControl profile = ProfileControl.NONE;
         private IntFunction<List<StepObserver>> observers = rank -> List.of();
@@ -287,9 +305,9 @@ public final class LocalEngine implements Engine {
             return this;
         }
 
-        /** Makes text of tokens; without it outputs carry ids alone. */
-        public Builder text(TokenText.@Nullable Factory factory) {
-            text = factory;
+        /** Makes text of output tokens; without it outputs carry ids alone. The engine does not close it. */
+        public Builder tokenizer(@Nullable Tokenizer value) {
+            tokenizer = value;
             return this;
         }
 

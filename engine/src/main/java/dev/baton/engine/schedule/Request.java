@@ -5,7 +5,7 @@ import dev.baton.engine.request.EngineRequest;
 import dev.baton.engine.request.OutputSink;
 import dev.baton.engine.request.StopMatcher;
 import dev.baton.engine.request.TokenLogprob;
-import dev.baton.engine.request.TokenText;
+import dev.baton.model.tokenizer.IncrementalDecoder;
 import dev.baton.protocol.SamplingParams;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -64,13 +64,17 @@ public final class Request {
     boolean carryId;
     /** Launched samples whose result has not been applied. */
     int inFlight;
+    /** Planned steps, sampling or not, whose result has not been applied: they may still write to its slots. */
+    int pendingSteps;
+    /** Its slots are written from outside and do not hold their KV yet. */
+    boolean awaitsKv;
 
     /** Prompt tokens found in the prefix cache when first admitted, -1 before. */
     int cachedTokens = -1;
     /** True until it has left the queues for the first time. */
     boolean queued = true;
 
-    final @Nullable TokenText text;
+    final @Nullable IncrementalDecoder text;
     final StopMatcher stops;
     int[] newIds = new int[8];
     int newCount;
@@ -84,7 +88,7 @@ public final class Request {
     /**
      * @param sampling the source's, with {@code maxNewTokens} cut to what fits
      * @param seed of its random numbers
-     * @param text null without a tokenizer
+     * @param text makes text of the output tokens; null without a tokenizer
      */
     public Request(
             EngineRequest source,
@@ -92,7 +96,7 @@ public final class Request {
             SamplingParams sampling,
             long seed,
             long arrival,
-            @Nullable TokenText text) {
+            @Nullable IncrementalDecoder text) {
         this.source = source;
         this.sink = sink;
         this.sampling = sampling;

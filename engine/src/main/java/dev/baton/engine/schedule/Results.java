@@ -40,14 +40,15 @@ final class Results {
         if (logprob != null) {
             r.addOutputLogprob(logprob);
         }
-        if (r.text != null && inVocabulary && (!stopToken || r.sampling.noStopTrim())) {
-            r.newText.append(r.stops.push(r.text.push(id)));
+        if (inVocabulary && (!stopToken || r.sampling.noStopTrim())) {
+            addText(r, id);
         }
         int limit = r.sampling.maxNewTokens();
         if (r.generated() >= limit) {
             // The text goes on to its end here: a stop token or string at the limit is reported as length.
             if (r.text != null && stopToken && !r.sampling.noStopTrim()) {
-                r.newText.append(r.stops.remaining()).append(r.text.push(id));
+                r.newText.append(r.stops.remaining());
+                r.text.append(id, r.newText);
             }
             return new FinishReason.Length(limit);
         }
@@ -74,9 +75,20 @@ final class Results {
     /** Tells the sink the last of the request. */
     void tellEnd(Request r, FinishReason reason) {
         if (r.text != null && !(reason instanceof FinishReason.StopString)) {
-            r.newText.append(r.stops.remaining()).append(r.text.finish());
+            r.newText.append(r.stops.remaining());
+            r.text.flush(r.newText);
         }
         send(r, reason);
+    }
+
+    private static void addText(Request r, int id) {
+        if (r.text != null) {
+            if (r.sampling.stop().isEmpty()) {
+                r.text.append(id, r.newText);
+            } else {
+                r.newText.append(r.stops.push(r.text.append(id)));
+            }
+        }
     }
 
     private boolean isStopToken(Request r, int id) {

@@ -35,6 +35,8 @@ final class Scheduler implements SchedulerPort {
     private final Runnable wake;
 
     private final Set<Request> live = new LinkedHashSet<>();
+    /** Requests that have ended and keep their memory until the steps planned for them have run. */
+    private final Set<Request> parted = new LinkedHashSet<>();
     /** Requests that have not been admitted for the first time; read by submitting threads. */
     private final AtomicInteger queued = new AtomicInteger();
     /** Requests in phase PREFILLED or ROLE that hold a row. */
@@ -97,7 +99,7 @@ final class Scheduler implements SchedulerPort {
 
     /** No request lives and none that has ended still holds memory. */
     boolean idle() {
-        return live.isEmpty() && heldRows == 0;
+        return live.isEmpty() && parted.isEmpty() && heldRows == 0;
     }
 
     /** 1 while a prompt is computed in chunks. */
@@ -153,6 +155,7 @@ final class Scheduler implements SchedulerPort {
 
     /** The step that computes the request's positions up to {@code filled} is certain to run. */
     private void launched(Request r) {
+        r.pendingSteps++;
         space.share(r, r.filled);
         if (r == admission.chunked()) {
             return;
@@ -190,6 +193,7 @@ final class Scheduler implements SchedulerPort {
                 throw new IllegalStateException("no slot for " + r + " although the batch fitted");
             }
             r.inFlight++;
+            r.pendingSteps++;
         }
         return plans.decode(batch);
     }
@@ -246,7 +250,9 @@ final class Scheduler implements SchedulerPort {
         int appended = 0;
         for (int b = 0; b < plan.sequences(); b++) {
             Request r = step.requests()[b];
+            r.pendingSteps--;
             if (!step.concerns(b)) {
+                releaseParted(r);
                 continue;
             }
             if (plan.mode() == ForwardMode.EXTEND) {
@@ -344,9 +350,29 @@ final class Scheduler implements SchedulerPort {
             admission.dropChunked();
         }
         decode.ended();
-        space.release(r, true);
-        admission.released();
+        free(r);
         tellEnd(r, reason);
+    }
+
+    /**
+     * Gives the request's memory back. Slots may be taken over at once by a later step, because steps run in order; but
+     * where slots are also written from outside (a decode server), they wait until no step that was planned before can
+     * write to them any more.
+     */
+    private void free(Request r) {
+        if (r.pendingSteps > 0 && "decode".equals(role.name())) {
+            parted.add(r);
+        } else {
+            space.release(r, !r.awaitsKv);
+            admission.released();
+        }
+    }
+
+    private void releaseParted(Request r) {
+        if (r.pendingSteps == 0 && parted.remove(r)) {
+            space.release(r, true);
+            admission.released();
+        }
     }
 
     private void tellEnd(Request r, FinishReason reason) {
@@ -371,7 +397,7 @@ final class Scheduler implements SchedulerPort {
 
     /** Empties the prefix cache; false while any request lives. */
     boolean flush() {
-        if (!live.isEmpty()) {
+        if (!idle()) {
             log.print("Cache not flushed because there are pending requests. #queue-req: " + waiting.size()
                     + ", #running-req: " + decode.running().size());
             return false;
@@ -464,6 +490,7 @@ final class Scheduler implements SchedulerPort {
             return false;
         }
         space.takeRow(r);
+        r.awaitsKv = true;
         heldRows++;
         leaveQueue(r);
         return true;
@@ -473,6 +500,7 @@ final class Scheduler implements SchedulerPort {
     public void enterDecode(
             Request r, int firstToken, @Nullable TokenLogprob logprob, List<TokenLogprob> inputLogprobs) {
         heldRows--;
+        r.awaitsKv = false;
         r.addInputLogprobs(inputLogprobs);
         r.carryId = true;
         decode.add(r);
@@ -499,8 +527,7 @@ final class Scheduler implements SchedulerPort {
         if (r.row >= 0) {
             heldRows--;
         }
-        space.release(r, true);
-        admission.released();
+        free(r);
     }
 
     @Override

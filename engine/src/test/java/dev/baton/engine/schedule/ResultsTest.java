@@ -4,7 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.baton.engine.request.EngineRequest;
 import dev.baton.engine.request.RequestOutput;
-import dev.baton.engine.request.TokenText;
+import dev.baton.model.tokenizer.IncrementalDecoder;
 import dev.baton.protocol.FinishReason;
 import dev.baton.protocol.SamplingParams;
 import java.util.ArrayList;
@@ -19,19 +19,19 @@ class ResultsTest {
     private final Results results = new Results(Set.of(END), 64, 1);
 
     /** Ids 0 to 25 are letters, 26 is "xyz", 27 half a character that the next token completes, others leave no text. */
-    private static final class Letters implements TokenText {
+    private static final class Letters implements IncrementalDecoder {
         private boolean half;
 
         @Override
-        public String push(int id) {
-            String before = half ? "é" : "";
+        public void append(int id, StringBuilder out) {
+            out.append(half ? "é" : "");
             half = id == 27;
-            return half ? before : id < 26 ? before + (char) ('a' + id) : id == 26 ? before + "xyz" : before;
+            out.append(id < 26 ? String.valueOf((char) ('a' + id)) : id == 26 ? "xyz" : "");
         }
 
         @Override
-        public String finish() {
-            return half ? "�" : "";
+        public void flush(StringBuilder out) {
+            out.append(half ? "�" : "");
         }
     }
 

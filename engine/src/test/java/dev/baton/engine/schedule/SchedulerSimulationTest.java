@@ -16,7 +16,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.SplittableRandom;
-import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.Test;
 
 /** The scheduler against a fake model over many seeds: whatever the settings, each request gets its own answer. */
@@ -57,6 +56,7 @@ class SchedulerSimulationTest {
         final Scheduler scheduler;
         final Set<Integer> endTokens;
         final int context;
+        final boolean late;
 
         final Map<String, List<Integer>> answers = new HashMap<>();
         final Map<String, FinishReason> finishes = new HashMap<>();
@@ -68,6 +68,7 @@ class SchedulerSimulationTest {
         int cachedTokens;
         int aborted;
 
+        /** The result is null while the ranks have not run the step. */
         private record Launched(ScheduledStep step, StepResult result) {}
 
         private final ArrayDeque<Launched> inFlight = new ArrayDeque<>();
@@ -75,6 +76,7 @@ class SchedulerSimulationTest {
         Simulation(int seed) {
             random = new SplittableRandom(seed);
             int page = new int[] {1, 4, 16}[random.nextInt(3)];
+            late = random.nextBoolean();
             context = 40 + random.nextInt(120);
             int pool = context + 2 * page + (random.nextBoolean() ? 0 : random.nextInt(300));
             int chunk = random.nextInt(3) == 0 ? -1 : page * (1 + random.nextInt(48 / page));
@@ -95,7 +97,7 @@ class SchedulerSimulationTest {
             endTokens = random.nextBoolean() ? Set.of(3) : Set.of();
             scheduler = new Scheduler(
                     config,
-                    new Capacity(pool, rows, context),
+                    new SizedExecutor(pool, rows, context),
                     new Results(endTokens, model.vocabulary, config.streamInterval()),
                     new SchedulerLog(RankLabel.NONE, false, config.decodeLogInterval(), this::logged),
                     0,
@@ -144,11 +146,11 @@ class SchedulerSimulationTest {
                         chunks += samples ? 0 : 1;
                     }
                 }
-                inFlight.addLast(new Launched(step, ranks.execute(step.plan())));
+                inFlight.addLast(new Launched(step, late ? null : ranks.execute(step.plan())));
             }
             if (!inFlight.isEmpty() && (step == null || inFlight.size() == depth || random.nextInt(5) == 0)) {
                 Launched done = inFlight.removeFirst();
-                scheduler.apply(done.step, done.result);
+                scheduler.apply(done.step, late ? ranks.execute(done.step.plan()) : done.result);
             }
         }
 
@@ -230,21 +232,5 @@ class SchedulerSimulationTest {
                         + " evictable + " + space.protectedTokens() + " protected of " + space.totalTokens());
             }
         }
-    }
-
-    /** Only says how large the ranks are. */
-    private record Capacity(int capacityTokens, int maxRows, int contextTokens) implements StepExecutor {
-        @Override
-        public CompletableFuture<StepResult> run(StepPlan plan) {
-            throw new UnsupportedOperationException();
-        }
-
-        @Override
-        public CompletableFuture<Void> runBetweenSteps(RankTask task) {
-            throw new UnsupportedOperationException();
-        }
-
-        @Override
-        public void close() {}
     }
 }
