@@ -86,7 +86,8 @@ final class EvalCommand implements Callable<Integer> {
     }
 
     private void progress(int answered) {
-        System.err.print("\r" + answered + " answered");
-        System.err.flush();
+        if (System.console() != null) {
+            System.err.print("\r" + answered + " answered ");
+        }
     }
 }

@@ -16,6 +16,8 @@ import dev.baton.lab.launch.ServerProcess;
 import dev.baton.lab.report.Summary;
 import dev.baton.protocol.log.DecodeLine;
 import java.io.IOException;
+import java.io.OutputStream;
+import java.io.PrintStream;
 import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -30,6 +32,9 @@ import org.jspecify.annotations.Nullable;
 
 /** One repeat of one cell: launch, wait until ready, warm up, measure, ask, saturate and profile, stop. */
 final class CellRun {
+    /** The runner prints its own progress; the client's is not shown. */
+    private static final PrintStream SILENT = new PrintStream(OutputStream.nullOutputStream());
+
     private final Experiment experiment;
     private final Cell cell;
     private final int repeat;
@@ -72,7 +77,7 @@ final class CellRun {
             progress.accept("warming up");
             warmUp(deployment.front());
             progress.accept("measuring");
-            ServingResult result = ServingBenchmark.run(measured(deployment.front()));
+            ServingResult result = ServingBenchmark.run(measured(deployment.front()), SILENT);
             folder.append(folder.results(cell.name()), result.recordLine());
             Evaluation.Report answers = ask(deployment.front());
             List<Summary.RankSteps> ranks = profile(deployment, prefix, notes);
@@ -97,9 +102,11 @@ final class CellRun {
     /** The workload's own shape with another seed, so that the measured prompts are not in the prefix cache. */
     private void warmUp(URI front) {
         if (experiment.warmup() > 0) {
-            ServingBenchmark.run(measured(front)
+            ServingBenchmark.run(
+                    measured(front)
                     .with("num_prompts", experiment.warmup())
-                    .with("seed", experiment.workload().seed() + 1_000_003));
+                    .with("seed", experiment.workload().seed() + 1_000_003),
+                    SILENT);
         }
     }
 
@@ -108,10 +115,11 @@ final class CellRun {
         if (evaluation == null) {
             return null;
         }
+        progress.accept("asking " + evaluation.prompts() + " questions");
         List<EvalPrompt> prompts = EvalPrompt.spread(EvalPrompt.read(evaluation.file()), evaluation.prompts());
         try (HttpAnswerer answerer = new HttpAnswerer(front)) {
             return Evaluation.run(
-                    prompts, answerer, 8, asked -> progress.accept("asking " + asked + "/" + prompts.size()));
+                    prompts, answerer, 8, asked -> {});
         }
     }
 
@@ -199,7 +207,7 @@ final class CellRun {
         ServingBenchmarkConfig config = measured(front).with(keys);
         return Thread.ofPlatform().daemon().name("baton-saturating-load").unstarted(() -> {
             try {
-                ServingBenchmark.run(config);
+                ServingBenchmark.run(config, SILENT);
             } catch (LabException e) {
                 System.getLogger(CellRun.class.getName())
                         .log(System.Logger.Level.DEBUG, "filling load ended: " + e.getMessage());
