@@ -62,7 +62,8 @@ final class Attributes {
             if (at < 0 || at >= length) {
                 return Scope.MISSING;
             }
-            return Character.toString(text.codePointAt(text.offsetByCodePoints(0, (int) at)));
+            String character = Character.toString(text.codePointAt(text.offsetByCodePoints(0, (int) at)));
+            return object instanceof Markup ? new Markup(character) : character;
         }
         if (object instanceof List<?> list) {
             long at = index < 0 ? index + list.size() : index;

@@ -1,10 +1,7 @@
 package dev.baton.model.template;
 
 import dev.baton.model.template.Expression.CallArguments;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.Deque;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
@@ -14,45 +11,11 @@ final class ExpressionParser {
     private static final Set<String> COMPARISONS = Set.of("==", "!=", "<", "<=", ">", ">=");
 
     private final TokenStream stream;
-    /** Names that the macros being parsed read, innermost first. */
-    private final Deque<Set<String>> readNames = new ArrayDeque<>();
-    /**
-     * Filters and tests that do not exist. jinja2 refuses them when it compiles, except under a condition, where only
-     * reaching them fails.
-     */
-    private final List<TemplateFault> unknown = new ArrayList<>();
+    private final NameRecord nameRecord;
 
-    ExpressionParser(TokenStream stream) {
+    ExpressionParser(TokenStream stream, NameRecord nameRecord) {
         this.stream = stream;
-    }
-
-    void beginNames() {
-        readNames.push(new HashSet<>());
-    }
-
-    /** Ends the innermost {@link #beginNames}; the names count for the macro around as well. */
-    Set<String> endNames() {
-        Set<String> names = readNames.pop();
-        if (!readNames.isEmpty()) {
-            readNames.element().addAll(names);
-        }
-        return names;
-    }
-
-    int unknownMark() {
-        return unknown.size();
-    }
-
-    /** What was unknown since {@code mark} stands under a condition. */
-    void forgiveUnknown(int mark) {
-        unknown.subList(mark, unknown.size()).clear();
-    }
-
-    /** What was unknown since {@code mark} fails now. */
-    void refuseUnknown(int mark) {
-        if (unknown.size() > mark) {
-            throw unknown.get(mark);
-        }
+        this.nameRecord = nameRecord;
     }
 
     Expression expression() {
@@ -96,13 +59,13 @@ final class ExpressionParser {
     }
 
     private Expression conditional() {
-        int mark = unknownMark();
+        int mark = nameRecord.unknownMark();
         Expression then = or();
         while (stream.skipName("if")) {
             Expression test = or();
             Expression otherwise = stream.skipName("else") ? conditional() : null;
             then = new Expression.Conditional(test, then, otherwise);
-            forgiveUnknown(mark);
+            nameRecord.forgiveUnknown(mark);
         }
         return then;
     }
@@ -235,9 +198,7 @@ final class ExpressionParser {
             case "false", "False" -> new Expression.Constant(false);
             case "none", "None" -> new Expression.Constant(null);
             default -> {
-                if (!readNames.isEmpty()) {
-                    readNames.element().add(name);
-                }
+                nameRecord.read(name);
                 yield new Expression.Name(name);
             }
         };
@@ -355,8 +316,7 @@ final class ExpressionParser {
         Token token = stream.expect(Token.Type.NAME, "a filter name");
         String name = dotted(token);
         if (!Filters.exists(name)) {
-            unknown.add(new TemplateFault(
-                    "TemplateAssertionError", "No filter named " + PythonText.repr(name) + ".", token.line()));
+            nameRecord.unknown("filter", name, token.line());
         }
         CallArguments arguments = stream.current().operator("(") ? arguments() : CallArguments.NONE;
         return new Expression.Filter(value, name, arguments);
@@ -376,8 +336,7 @@ final class ExpressionParser {
         Token token = stream.expect(Token.Type.NAME, "a test name");
         String name = dotted(token);
         if (!Tests.exists(name)) {
-            unknown.add(new TemplateFault(
-                    "TemplateAssertionError", "No test named " + PythonText.repr(name) + ".", token.line()));
+            nameRecord.unknown("test", name, token.line());
         }
         CallArguments arguments = CallArguments.NONE;
         Token next = stream.current();

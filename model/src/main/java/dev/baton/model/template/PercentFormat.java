@@ -37,8 +37,11 @@ final class PercentFormat {
             }
             out.append(conversion.equals("%") ? "%" : one(matcher, conversion.charAt(0)));
         }
-        boolean used = single instanceof Tuple ? next == values.size() : next > 0 || single instanceof Map<?, ?>;
-        if (!used && !(single instanceof List<?> && !(single instanceof Tuple))) {
+        // Whatever has elements may be left over, as a mapping may.
+        boolean used = single instanceof Tuple
+                ? next == values.size()
+                : next > 0 || single instanceof Map<?, ?> || single instanceof List<?> || single instanceof Undefined;
+        if (!used) {
             throw TemplateFault.type("not all arguments converted during string formatting");
         }
         return out.append(text.substring(at)).toString();

@@ -72,6 +72,9 @@ final class SequenceFilters {
         if (text != null) {
             return new StringBuilder(text).reverse().toString();
         }
+        if (!Values.iterable(value)) {
+            throw new TemplateFault("FilterArgumentError", "argument must be iterable");
+        }
         List<@Nullable Object> items = Values.list(value);
         Collections.reverse(items);
         return new Iteration.Once("list_reverseiterator", items.iterator());
@@ -92,11 +95,10 @@ final class SequenceFilters {
         Comparator<@Nullable Object> order = (left, right) -> {
             for (String name : names == null ? new String[] {""} : names.split(",", -1)) {
                 Object key = names == null ? attribute : name;
-                int result = Values.compare(
-                        folded(SelectionFilters.path(key, left, null), caseSensitive),
-                        folded(SelectionFilters.path(key, right, null), caseSensitive));
-                if (result != 0) {
-                    return result;
+                Object leftKey = folded(SelectionFilters.path(key, left, null), caseSensitive);
+                Object rightKey = folded(SelectionFilters.path(key, right, null), caseSensitive);
+                if (!Values.equal(leftKey, rightKey)) {
+                    return Values.compare(leftKey, rightKey);
                 }
             }
             return 0;
@@ -116,7 +118,7 @@ final class SequenceFilters {
             throw undefined.fault();
         }
         if (!(value instanceof Map<?, ?> map)) {
-            throw TemplateFault.type("dictsort expects a dict, not " + Values.typeName(value));
+            throw new TemplateFault("AttributeError", "dictsort expects a dict, not " + Values.typeName(value));
         }
         String by = bound.has(1) ? bound.text(1) : "key";
         if (!by.equals("key") && !by.equals("value")) {
@@ -142,7 +144,7 @@ final class SequenceFilters {
         List<@Nullable Object> kept = new ArrayList<>();
         for (Object item : Values.list(value)) {
             Object key = folded(SelectionFilters.path(bound.or(1, null), item, null), bound.truth(0, false));
-            if (!Values.contains(seen, key)) {
+            if (!Values.contains(seen, Values.key(key))) {
                 seen.add(key);
                 kept.add(item);
             }

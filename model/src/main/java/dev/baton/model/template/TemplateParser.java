@@ -15,18 +15,19 @@ final class TemplateParser {
     private static final Set<String> SPECIAL = Set.of("caller", "kwargs", "varargs");
 
     private final TokenStream stream;
+    private final NameRecord names = new NameRecord();
     private final ExpressionParser expressions;
     private int loops;
 
     private TemplateParser(TokenStream stream) {
         this.stream = stream;
-        this.expressions = new ExpressionParser(stream);
+        this.expressions = new ExpressionParser(stream, names);
     }
 
     static List<Statement> parse(String template) {
         TemplateParser parser = new TemplateParser(new TokenStream(Lexer.tokens(template)));
         List<Statement> body = parser.until();
-        parser.expressions.refuseUnknown(0);
+        parser.names.refuseUnknown(0);
         return body;
     }
 
@@ -71,9 +72,9 @@ final class TemplateParser {
 
     /** A body that ends with {@code end}, in a scope where unknown filters are refused at once. */
     private List<Statement> scopedBody(String end) {
-        int mark = expressions.unknownMark();
+        int mark = names.unknownMark();
         List<Statement> body = body(end);
-        expressions.refuseUnknown(mark);
+        names.refuseUnknown(mark);
         stream.expectName(end);
         return body;
     }
@@ -106,7 +107,7 @@ final class TemplateParser {
     }
 
     private Statement ifStatement(int line) {
-        int mark = expressions.unknownMark();
+        int mark = names.unknownMark();
         List<Branch> branches = new ArrayList<>();
         Expression test = expressions.tuple(false, false, null);
         while (true) {
@@ -119,7 +120,7 @@ final class TemplateParser {
                 branches.add(new Branch(null, body("endif")));
             }
             stream.expectName("endif");
-            expressions.forgiveUnknown(mark);
+            names.forgiveUnknown(mark);
             return new Statement.If(branches, line);
         }
     }
@@ -128,14 +129,14 @@ final class TemplateParser {
         Target target = target("in", false);
         stream.expectName("in");
         Expression iterable = expressions.tuple(false, false, "recursive");
-        int mark = expressions.unknownMark();
+        int mark = names.unknownMark();
         Expression test = stream.skipName("if") ? expressions.expression() : null;
         boolean recursive = stream.skipName("recursive");
         loops++;
         List<Statement> body = body("endfor", "else");
         loops--;
         List<Statement> otherwise = stream.skipName("else") ? body("endfor") : List.of();
-        expressions.refuseUnknown(mark);
+        names.refuseUnknown(mark);
         stream.expectName("endfor");
         return new Statement.For(target, iterable, test, recursive, body, otherwise, line);
     }
@@ -162,24 +163,24 @@ final class TemplateParser {
         String name = stream.expect(Token.Type.NAME, "a macro name").text();
         int outerLoops = loops;
         loops = 0;
-        expressions.beginNames();
+        names.beginMacro();
         Parameters parameters = parameters();
         List<Statement> body = scopedBody("endmacro");
         loops = outerLoops;
-        return new Statement.MacroDefinition(signature(name, parameters), body, line);
+        return new Statement.MacroDefinition(signature(name, parameters, line), body, line);
     }
 
     private Statement callBlock(int line) {
         int outerLoops = loops;
         loops = 0;
-        expressions.beginNames();
+        names.beginMacro();
         Parameters parameters = stream.current().operator("(") ? parameters() : new Parameters(List.of(), List.of());
         if (!(expressions.expression() instanceof Expression.Call call)) {
             throw TemplateFault.syntax("expected call", line);
         }
         List<Statement> body = scopedBody("endcall");
         loops = outerLoops;
-        return new Statement.CallBlock(signature("caller", parameters), call, body, line);
+        return new Statement.CallBlock(signature("caller", parameters, line), call, body, line);
     }
 
     private record Parameters(List<String> names, List<Expression> defaults) {}
@@ -204,9 +205,17 @@ final class TemplateParser {
         return new Parameters(names, defaults);
     }
 
-    private Signature signature(String name, Parameters parameters) {
-        Set<String> catches = new HashSet<>(expressions.endNames());
+    private Signature signature(String name, Parameters parameters, int line) {
+        Set<String> catches = new HashSet<>(names.endMacro());
         catches.retainAll(SPECIAL);
+        int caller = parameters.names.indexOf("caller");
+        if (caller >= 0 && caller < parameters.names.size() - parameters.defaults.size()) {
+            throw new TemplateFault(
+                    "TemplateAssertionError",
+                    "When defining macros or call blocks the special \"caller\" argument must be omitted or be given"
+                            + " a default.",
+                    line);
+        }
         parameters.names.forEach(catches::remove);
         return new Signature(name, parameters.names, parameters.defaults, catches);
     }

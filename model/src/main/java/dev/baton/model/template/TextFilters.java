@@ -95,7 +95,7 @@ final class TextFilters {
         if (text == null) {
             throw value instanceof Undefined undefined
                     ? undefined.fault()
-                    : TemplateFault.type("indent expects a str, not " + Values.typeName(value));
+                    : new TemplateFault("AttributeError", "indent expects a str, not " + Values.typeName(value));
         }
         List<String> lines = PythonText.splitLines(text + "\n", false);
         boolean blank = bound.truth(2, false);
@@ -108,7 +108,6 @@ final class TextFilters {
 
     private static Object truncate(@Nullable Object value, Arguments arguments) {
         Bound bound = arguments.bind("truncate", 0, "length", "killwords", "end", "leeway");
-        String text = PythonText.str(value);
         long length = bound.integer(0, 255);
         String end = bound.has(2) ? bound.text(2) : "...";
         long leeway = bound.or(3, null) == null ? 5 : bound.integer(3, 5);
@@ -116,8 +115,12 @@ final class TextFilters {
         if (length < endLength || leeway < 0) {
             throw new TemplateFault("AssertionError", "expected length >= " + endLength + ", got " + length);
         }
-        if (text.codePointCount(0, text.length()) <= length + leeway) {
-            return text;
+        if (value != null && Values.length(value) <= length + leeway) {
+            return value;
+        }
+        String text = Values.asString(value);
+        if (text == null) {
+            throw TemplateFault.type("truncate expects a str, not " + Values.typeName(value));
         }
         String cut = text.substring(0, text.offsetByCodePoints(0, (int) (length - endLength)));
         int space = bound.truth(1, false) ? -1 : cut.lastIndexOf(' ');
@@ -169,6 +172,9 @@ final class TextFilters {
         StringBuilder out = new StringBuilder();
         for (Object pair : pairs) {
             List<@Nullable Object> both = Values.list(pair);
+            if (both.size() != 2) {
+                throw TemplateFault.value("a query takes pairs of key and value");
+            }
             out.append(out.isEmpty() ? "" : "&")
                     .append(quoted(both.get(0), false))
                     .append('=')
@@ -188,7 +194,7 @@ final class TextFilters {
     private static Object xmlAttributes(@Nullable Object value, Arguments arguments) {
         Bound bound = arguments.bind("xmlattr", 0, "autospace");
         if (!(value instanceof Map<?, ?> map)) {
-            throw TemplateFault.type("xmlattr expects a dict, not " + Values.typeName(value));
+            throw new TemplateFault("AttributeError", "xmlattr expects a dict, not " + Values.typeName(value));
         }
         StringBuilder out = new StringBuilder();
         map.forEach((key, attribute) -> {

@@ -3,6 +3,7 @@ package dev.baton.model.template;
 import dev.baton.model.template.Arguments.Bound;
 import java.math.BigDecimal;
 import java.math.RoundingMode;
+import java.util.Collections;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
@@ -165,13 +166,16 @@ final class ValueFilters {
 
     private static Object fileSize(@Nullable Object value, Arguments arguments) {
         boolean binary = arguments.bind("filesizeformat", 0, "binary").truth(0, false);
-        double bytes = decimal(value, Arguments.NONE) instanceof Double number ? number : 0;
+        if (!(decimal(value, new Arguments(Collections.singletonList(null), Map.of())) instanceof Double bytes)) {
+            throw TemplateFault.type(
+                    "float() argument must be a string or a real number, not '" + Values.typeName(value) + "'");
+        }
         int base = binary ? 1024 : 1000;
         if (bytes == 1) {
             return "1 Byte";
         }
         if (bytes < base) {
-            return (long) bytes + " Bytes";
+            return bytes.longValue() + " Bytes";
         }
         String[] names = binary ? BINARY : DECIMAL;
         double unit = (double) base * base;
