@@ -108,11 +108,8 @@ final class EngineAssembly implements AutoCloseable {
                     .dispatch(DispatchPolicy.of(args.text("load-balance-method")))
                     .endTokenIds(new HashSet<>(config.eosIds()))
                     .labels(dp -> label(args, dp))
-                    .profile(profiler);
-            if (tokenizer != null) {
-                builder.text(request -> new DecodedText(
-                        tokenizer.incrementalDecoder(request.sampling().skipSpecialTokens())));
-            }
+                    .profile(profiler)
+                    .tokenizer(tokenizer);
             Integer seed = args.integerOrNull("random-seed");
             if (seed != null) {
                 builder.seed(seed);
