@@ -3,7 +3,6 @@ package dev.baton.protocol.request;
 import static dev.baton.protocol.request.JsonBody.integer;
 import static dev.baton.protocol.request.JsonBody.invalid;
 
-import dev.baton.protocol.reply.JsonBytes;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -64,23 +63,6 @@ public record RouteRegistration(
         var reader = new Reader();
         JsonBody.object(body, false, reader::read);
         return reader.registration();
-    }
-
-    /** The body that {@link #read} reads. */
-    public byte[] toJson() {
-        JsonBytes out = new JsonBytes(256).raw("{\"role\":\"Prefill\"");
-        out.key("attn_tp_size").number(attentionTpSize);
-        out.key("attn_tp_rank").number(attentionTpRank);
-        out.key("attn_dp_size").number(attentionDpSize);
-        out.key("attn_dp_rank").number(attentionDpRank);
-        out.key("pp_size").number(ppSize);
-        out.key("pp_rank").number(ppRank);
-        out.key("system_dp_size").number(systemDpSize);
-        out.key("system_dp_rank").number(systemDpRank);
-        out.key("rank_ip").string(host);
-        out.key("rank_port").number(port);
-        more.forEach((name, value) -> out.key(name).value(value));
-        return out.raw('}').toByteArray();
     }
 
     private static final class Reader {

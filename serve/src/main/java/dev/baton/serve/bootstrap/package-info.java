@@ -1,2 +1,2 @@
-/** Where decode servers learn the addresses of prefill ranks: the registry's HTTP server and its client. */
+/** The registry in which decode servers find the addresses of prefill ranks. */
 package dev.baton.serve.bootstrap;

@@ -3,16 +3,13 @@ package dev.baton.serve.bootstrap;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.baton.engine.request.EngineRequest.Bootstrap;
-import dev.baton.protocol.request.RouteRegistration;
+import dev.baton.engine.disagg.BootstrapClient;
 import dev.baton.serve.ServeException;
 import java.io.IOException;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
-import java.time.Duration;
-import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
@@ -24,7 +21,7 @@ class BootstrapServerTest {
 
     private final BootstrapServer server = BootstrapServer.start("127.0.0.1", 0);
     private final HttpClient http = HttpClient.newHttpClient();
-    private final BootstrapClient client = new BootstrapClient(Duration.ofSeconds(5), Duration.ofSeconds(5));
+    private final BootstrapClient client = new BootstrapClient();
 
     @AfterEach
     void close() {
@@ -87,12 +84,12 @@ class BootstrapServerTest {
         String single = RANK.replace("\"attn_tp_size\":2", "\"attn_tp_size\":1");
         send("PUT", "/route", single);
         send("PUT", "/route", single.replace("4000", "5000"));
-        assertThat(client.rank("127.0.0.1", server.port(), 0, 0, 0).getPort()).isEqualTo(5_000);
+        assertThat(client.rank("127.0.0.1", server.port(), 0, 0).port()).isEqualTo(5_000);
         send("PUT", "/route", RANK);
         assertThat(server.registered()).isEqualTo(1);
         assertThatThrownBy(() -> client.sizes("127.0.0.1", server.port()))
                 .isInstanceOf(IOException.class)
-                .hasMessageContaining("503");
+                .hasMessageContaining("not fully registered yet (1 workers registered)");
     }
 
     @Test
@@ -104,26 +101,23 @@ class BootstrapServerTest {
     }
 
     @Test
-    void aRoomIsFoundInItsDpGroup() throws Exception {
+    void theEnginesOwnClientRegistersAndFindsRanks() throws Exception {
         for (int dp = 0; dp < 2; dp++) {
             for (int tp = 0; tp < 2; tp++) {
+                int port = 6_000 + 10 * dp + tp;
                 client.register(
                         "127.0.0.1",
                         server.port(),
-                        new RouteRegistration(
-                                2, tp, 1, 0, 1, 0, 2, dp, "127.0.0.1", 6_000 + 10 * dp + tp, Map.of("page_size", 16)));
+                        new BootstrapClient.Registration(2, tp, 2, dp, "127.0.0.1", port, 16, "bfloat16", "mla"));
             }
         }
-        assertThat(client.sizes("127.0.0.1", server.port())).isEqualTo(new BootstrapClient.Sizes(2, 2, 1, 16, ""));
-        try (var locator = new RegistryLocator(new BootstrapClient(Duration.ofSeconds(5), Duration.ofSeconds(5)))) {
-            var group = locator.locate(new Bootstrap("127.0.0.1", server.port(), 7));
-            assertThat(group.ranks()).extracting(address -> address.getPort()).containsExactly(6_010, 6_011);
-            assertThat(locator.locate(new Bootstrap("127.0.0.1", server.port(), 4))
-                            .ranks())
-                    .extracting(address -> address.getPort())
-                    .containsExactly(6_000, 6_001);
-        }
+        assertThat(client.sizes("127.0.0.1", server.port())).isEqualTo(new BootstrapClient.Sizes(2, 2, 1));
+        assertThat(client.rank("127.0.0.1", server.port(), 1, 0).port()).isEqualTo(6_010);
+        assertThat(client.rank("127.0.0.1", server.port(), 1, 1).port()).isEqualTo(6_011);
         assertThat(client.isHealthy("127.0.0.1", server.port())).isTrue();
+        assertThat(send("GET", "/route?engine_rank=-1&target_dp_group=-1&target_pp_rank=-1", "")
+                        .body())
+                .contains("\"page_size\":16,\"kv_cache_dtype\":\"bfloat16\"");
     }
 
     @Test
