@@ -41,13 +41,18 @@ class OpenAiJavaClientTest {
     }
 
     private static ChatCompletionCreateParams.Builder chat() {
-        return ChatCompletionCreateParams.builder().model("fake").addUserMessage("hi").maxCompletionTokens(3);
+        return ChatCompletionCreateParams.builder()
+                .model("fake")
+                .addUserMessage("hi")
+                .maxCompletionTokens(3);
     }
 
     @Test
     @SuppressWarnings("deprecation") // clients in use still send a seed
     void chatAnswersWithNChoices() {
-        var reply = client.chat().completions().create(chat().seed(5).n(2).temperature(0.5).build());
+        var reply = client.chat()
+                .completions()
+                .create(chat().seed(5).n(2).temperature(0.5).build());
         assertThat(reply.choices()).hasSize(2);
         var choice = reply.choices().getFirst();
         assertThat(choice.message().content()).hasValue("abc");
@@ -60,8 +65,11 @@ class OpenAiJavaClientTest {
 
     @Test
     void chatLogprobs() {
-        var reply = client.chat().completions().create(chat().logprobs(true).topLogprobs(2).build());
-        var content = reply.choices().getFirst().logprobs().orElseThrow().content().orElseThrow();
+        var reply = client.chat()
+                .completions()
+                .create(chat().logprobs(true).topLogprobs(2).build());
+        var content =
+                reply.choices().getFirst().logprobs().orElseThrow().content().orElseThrow();
         assertThat(content).hasSize(3);
         assertThat(content.getFirst().token()).isEqualTo("a");
         assertThat(content.getFirst().bytes()).hasValue(List.of(97L));
@@ -111,14 +119,17 @@ class OpenAiJavaClientTest {
                         .prompt("hi")
                         .maxTokens(4)
                         .build())) {
-            stream.stream().forEach(chunk -> text.append(chunk.choices().getFirst().text()));
+            stream.stream()
+                    .forEach(chunk -> text.append(chunk.choices().getFirst().text()));
         }
         assertThat(text).hasToString("abcd");
     }
 
     @Test
     void models() {
-        assertThat(client.models().list().data()).extracting(model -> model.id()).containsExactly("fake");
+        assertThat(client.models().list().data())
+                .extracting(model -> model.id())
+                .containsExactly("fake");
         assertThat(client.models().retrieve("fake").ownedBy()).isEqualTo("sglang");
         assertThatThrownBy(() -> client.models().retrieve("gpt-9"))
                 .isInstanceOf(NotFoundException.class)
@@ -127,7 +138,9 @@ class OpenAiJavaClientTest {
 
     @Test
     void errorsCarryTheirMessage() {
-        assertThatThrownBy(() -> client.chat().completions().create(chat().temperature(-1).build()))
+        assertThatThrownBy(() -> client.chat()
+                        .completions()
+                        .create(chat().temperature(-1).build()))
                 .isInstanceOf(BadRequestException.class)
                 .hasMessageContaining("temperature must be non-negative, got -1.0.");
         fixture.engine.queueLimit = 0;

@@ -75,8 +75,7 @@ class OpenAiNodeClientTest {
         try (var fixture = new ServerFixture(
                 new FakeEngine(), config -> config.apiKey("key").servedModelName("fake"))) {
             Result result = run(RUN_SECONDS, List.of("node", "openai-client.mjs", fixture.server.url() + "/v1"));
-            assertThat(result.output)
-                    .isEqualToIgnoringNewLines("""
+            assertThat(result.output).isEqualToIgnoringNewLines("""
                             models: fake
                             chat: abc length 3
                             logprobs: 3 a -0.5 2
