@@ -1,6 +1,7 @@
 package dev.baton.engine.forward;
 
 import dev.baton.engine.EngineException;
+import dev.baton.engine.arch.RopePrecision;
 import dev.baton.engine.request.EngineRequest;
 import dev.baton.engine.schedule.StepPlan;
 import dev.baton.model.safetensors.SafetensorsFile;
@@ -13,17 +14,22 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.stream.Stream;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
 /**
- * Compares a running model with what Hugging Face transformers computed: {@code golden.json} (prompts, greedy
- * continuations, the distance between the two best logits of each step) and {@code golden.safetensors} (the logits of
- * each prompt's last positions) of a model folder.
+ * Compares a running model with what Hugging Face transformers computed. A recording is a pair of files beside the
+ * weights: {@code NAME.json} (prompts, greedy continuations, the distance between the two best logits of each step) and
+ * {@code NAME.safetensors} (the logits of each prompt's last positions).
  */
 public final class GoldenCheck {
+    /** The recording that every golden folder has. */
+    public static final String GOLDEN = "golden";
+
     private final List<Prompt> prompts;
+    private final RopePrecision ropePrecision;
 
     /**
      * One stored prompt.
@@ -58,38 +64,65 @@ public final class GoldenCheck {
         }
     }
 
-    private GoldenCheck(List<Prompt> prompts) {
+    private GoldenCheck(List<Prompt> prompts, RopePrecision ropePrecision) {
         this.prompts = prompts;
-    }
-
-    /** Whether the folder holds stored outputs. */
-    public static boolean isGolden(Path folder) {
-        return Files.exists(folder.resolve("golden.json")) && Files.exists(folder.resolve("golden.safetensors"));
+        this.ropePrecision = ropePrecision;
     }
 
     /**
-     * Reads a folder's stored outputs.
+     * Names of a folder's recordings, {@link #GOLDEN} first; empty when there is none.
      *
-     * @throws EngineException CONFIGURATION when they cannot be read
+     * @throws EngineException CONFIGURATION when the folder cannot be listed
      */
+    public static List<String> recordings(Path folder) {
+        if (!isRecording(folder, GOLDEN)) {
+            return List.of();
+        }
+        try (Stream<Path> files = Files.list(folder)) {
+            Stream<String> others = files.map(file -> file.getFileName().toString())
+                    .filter(name -> name.endsWith(".json"))
+                    .map(name -> name.substring(0, name.length() - ".json".length()))
+                    .filter(name -> !name.equals(GOLDEN) && isRecording(folder, name))
+                    .sorted();
+            return Stream.concat(Stream.of(GOLDEN), others).toList();
+        } catch (IOException e) {
+            throw new EngineException(
+                    EngineException.Code.CONFIGURATION, "cannot list " + folder + ": " + e.getMessage(), e);
+        }
+    }
+
+    private static boolean isRecording(Path folder, String name) {
+        return Files.exists(folder.resolve(name + ".json")) && Files.exists(folder.resolve(name + ".safetensors"));
+    }
+
+    /** As {@link #read(Path, String)} of {@link #GOLDEN}. */
     public static GoldenCheck read(Path folder) {
+        return read(folder, GOLDEN);
+    }
+
+    /**
+     * Reads one of a folder's recordings.
+     *
+     * @throws EngineException CONFIGURATION when it cannot be read
+     */
+    public static GoldenCheck read(Path folder, String name) {
         JsonNode root;
         try {
-            root = new JsonMapper().readTree(Files.readAllBytes(folder.resolve("golden.json")));
+            root = new JsonMapper().readTree(Files.readAllBytes(folder.resolve(name + ".json")));
         } catch (IOException | JacksonException e) {
             throw new EngineException(
                     EngineException.Code.CONFIGURATION,
-                    "cannot read golden.json of " + folder + ": " + e.getMessage(),
+                    "cannot read " + name + ".json of " + folder + ": " + e.getMessage(),
                     e);
         }
         List<Prompt> prompts = new ArrayList<>();
-        try (SafetensorsFile file = SafetensorsFile.open(folder.resolve("golden.safetensors"))) {
+        try (SafetensorsFile file = SafetensorsFile.open(folder.resolve(name + ".safetensors"))) {
             for (JsonNode node : root.path("prompts")) {
                 StoredTensor stored = file.find("logits." + prompts.size());
                 if (stored == null) {
                     throw new EngineException(
                             EngineException.Code.CONFIGURATION,
-                            "golden.safetensors of " + folder + " has no logits." + prompts.size());
+                            name + ".safetensors of " + folder + " has no logits." + prompts.size());
                 }
                 double[] gaps = node.path("top1_minus_top2")
                         .valueStream()
@@ -98,7 +131,9 @@ public final class GoldenCheck {
                 prompts.add(new Prompt(ints(node.path("input_ids")), ints(node.path("greedy")), gaps, rows(stored)));
             }
         }
-        return new GoldenCheck(prompts);
+        // Recordings that do not say were made by a model cast to BF16 and back, rope buffers with it.
+        boolean exact = root.path("rope_frequencies").asString("").equals("float32");
+        return new GoldenCheck(prompts, exact ? RopePrecision.F32 : RopePrecision.BF16);
     }
 
     private static int[] ints(JsonNode array) {
@@ -114,6 +149,11 @@ public final class GoldenCheck {
             System.arraycopy(flat, r * columns, logits[r], 0, columns);
         }
         return logits;
+    }
+
+    /** The precision of the rope frequencies of the model that was recorded. */
+    public RopePrecision ropePrecision() {
+        return ropePrecision;
     }
 
     /** The stored prompts. */

@@ -7,12 +7,12 @@ import dev.baton.engine.arch.RopePrecision;
 import dev.baton.engine.forward.GoldenCheck;
 import dev.baton.engine.forward.ModelRunner;
 import dev.baton.engine.forward.RunnerOptions;
-import dev.baton.model.DType;
 import dev.baton.model.config.ModelConfig;
 import dev.baton.model.safetensors.Checkpoint;
 import dev.baton.model.safetensors.DummyWeights;
 import dev.baton.model.safetensors.WeightSource;
 import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A model folder, opened: its configuration and weights. Replicas that are started from one loader share the mapped
@@ -23,9 +23,10 @@ public final class ModelLoader implements AutoCloseable {
 
     private final ModelConfig config;
     private final WeightSource weights;
-    private final boolean recorded;
+    /** Of the folder's stored outputs; null when it has none. */
+    private final @Nullable RopePrecision recorded;
 
-    private ModelLoader(ModelConfig config, WeightSource weights, boolean recorded) {
+    private ModelLoader(ModelConfig config, WeightSource weights, @Nullable RopePrecision recorded) {
         this.recorded = recorded;
         this.config = config;
         this.weights = weights;
@@ -47,7 +48,13 @@ public final class ModelLoader implements AutoCloseable {
                     case SAFETENSORS -> Checkpoint.open(folder);
                     case DUMMY -> new DummyWeights(seed);
                 },
-                format == LoadOptions.Format.SAFETENSORS && GoldenCheck.isGolden(folder));
+                format == LoadOptions.Format.SAFETENSORS ? recordedPrecision(folder) : null);
+    }
+
+    private static @Nullable RopePrecision recordedPrecision(Path folder) {
+        return GoldenCheck.recordings(folder).isEmpty()
+                ? null
+                : GoldenCheck.read(folder).ropePrecision();
     }
 
     /** Opens a folder and starts one replica that owns the weights. */
@@ -128,15 +135,12 @@ public final class ModelLoader implements AutoCloseable {
                 options.alwaysAbsorbed());
     }
 
-    /**
-     * The recordings in folders with {@code golden.json} were made by a model that had been cast to BF16 and back, its
-     * rotary frequencies with it. Such a folder is served as it was recorded.
-     */
+    /** A folder with stored outputs is served as the model was that they were recorded from, every other with F32. */
     private RopePrecision ropePrecision(LoadOptions options) {
         if (options.ropePrecision() != null) {
             return options.ropePrecision();
         }
-        if (recorded && config.dtype() == DType.BF16) {
+        if (recorded == RopePrecision.BF16) {
             LOG.log(
                     System.Logger.Level.INFO,
                     "{0} holds stored outputs (golden.json): rope frequencies are rounded to BF16, as they were there",

@@ -1,0 +1,97 @@
+package dev.baton.engine.check;
+
+import dev.baton.engine.EngineException;
+import dev.baton.engine.arch.RopePrecision;
+import dev.baton.engine.forward.DirectRun;
+import dev.baton.engine.forward.GoldenCheck;
+import dev.baton.engine.parallel.DeviceSupplier;
+import dev.baton.engine.parallel.LoadOptions;
+import dev.baton.engine.parallel.ModelLoader;
+import dev.baton.engine.parallel.RankGroup;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/** Starts a golden folder's model and compares it with each of its recordings. */
+public final class GoldenFolder {
+    /** Largest difference of a logit in F32. */
+    public static final double F32_TOLERANCE = 2e-3;
+
+    private GoldenFolder() {}
+
+    /**
+     * One recording's comparison.
+     *
+     * @param recording name of the files
+     * @param ropePrecision of the rope frequencies, as they were recorded
+     */
+    public record Line(Path folder, String recording, RopePrecision ropePrecision, GoldenCheck.Result result) {}
+
+    /**
+     * How to compare.
+     *
+     * @param load layout and sizes; the rope's precision is set to the recording's
+     * @param run chunks and slots
+     * @param together all prompts in one batch; otherwise one after the other
+     * @param tolerance largest difference of a logit that passes
+     */
+    public record Options(LoadOptions load, DirectRun.Options run, boolean together, double tolerance) {
+        /** Tables that hold short prompts, whole prompts together, F32 tolerance. */
+        public static final Options DEFAULT = new Options(
+                LoadOptions.DEFAULT
+                        .with()
+                        .contextTokens(512)
+                        .maxRunningRequests(16)
+                        .maxStepTokens(1024)
+                        .maxTotalTokens(4096)
+                        .build(),
+                DirectRun.Options.greedy(0),
+                true,
+                F32_TOLERANCE);
+
+        public Options withLoad(LoadOptions value) {
+            return new Options(value, run, together, tolerance);
+        }
+
+        public Options withRun(DirectRun.Options value) {
+            return new Options(load, value, together, tolerance);
+        }
+
+        public Options withTolerance(double value) {
+            return new Options(load, run, together, value);
+        }
+    }
+
+    /**
+     * Compares with every recording of the folder.
+     *
+     * @return one line a recording
+     * @throws EngineException CONFIGURATION when the folder has no recording or the model cannot start
+     */
+    public static List<Line> check(Path folder, Options options, DeviceSupplier devices) {
+        List<String> recordings = GoldenCheck.recordings(folder);
+        if (recordings.isEmpty()) {
+            throw new EngineException(
+                    EngineException.Code.CONFIGURATION,
+                    folder + " has no stored outputs (golden.json and golden.safetensors)");
+        }
+        List<Line> lines = new ArrayList<>();
+        for (String recording : recordings) {
+            GoldenCheck golden = GoldenCheck.read(folder, recording);
+            LoadOptions load =
+                    options.load().with().ropePrecision(golden.ropePrecision()).build();
+            GoldenCheck.Collector collector = new GoldenCheck.Collector();
+            try (RankGroup group = ModelLoader.load(folder, load, devices)) {
+                group.setLogitsListener(collector).join();
+                GoldenCheck.Result result = golden.compare(
+                        new DirectRun(group, group.maxStepTokens()),
+                        collector,
+                        options.run(),
+                        options.together(),
+                        options.tolerance());
+                lines.add(new Line(folder, recording, golden.ropePrecision(), result));
+            }
+        }
+        return lines;
+    }
+}
