@@ -288,12 +288,24 @@ public final class RadixCache implements PrefixCache {
         return parent;
     }
 
+    /** Of one page; four sums at once, because a single chain of multiplications is what takes the time. */
     private int hash(int[] ids, int at) {
-        int h = ids[at];
-        for (int i = 1; i < page; i++) {
-            h = h * 31 + ids[at + i];
+        int a = 0;
+        int b = 0;
+        int c = 0;
+        int d = 0;
+        int i = at;
+        int end = at + page;
+        for (; i + 3 < end; i += 4) {
+            a = a * 31 + ids[i];
+            b = b * 37 + ids[i + 1];
+            c = c * 41 + ids[i + 2];
+            d = d * 43 + ids[i + 3];
         }
-        h *= 0x9E3779B9;
+        for (; i < end; i++) {
+            a = a * 31 + ids[i];
+        }
+        int h = (a ^ Integer.rotateLeft(b, 8) ^ Integer.rotateLeft(c, 16) ^ Integer.rotateLeft(d, 24)) * 0x9E3779B9;
         return h ^ h >>> 15;
     }
 }
