@@ -29,7 +29,6 @@ final class Lexer {
     private static final Pattern INTEGER =
             Pattern.compile("0[bB](?:_?[01])+|0[oO](?:_?[0-7])+|0[xX](?:_?[0-9a-fA-F])+|[1-9](?:_?\\d)*|0(?:_?0)*");
     private static final Pattern NAME = Pattern.compile("[\\p{L}\\p{Nd}\\p{Nl}\\p{M}_]+");
-    private static final Pattern STRING = Pattern.compile("(?s)'(?:[^'\\\\]|\\\\.)*+'|\"(?:[^\"\\\\]|\\\\.)*+\"");
     private static final Pattern OPERATOR = Pattern.compile("\\*\\*|//|==|!=|>=|<=|[-+*/%~\\[\\](){}.:|,;<>=]");
 
     private final String source;
@@ -161,7 +160,7 @@ final class Lexer {
             return;
         }
         int stringLine = line;
-        text = match(STRING);
+        text = string();
         if (text != null) {
             String value = StringLiteral.unescape(text.substring(1, text.length() - 1), stringLine);
             tokens.add(new Token(Token.Type.STRING, text, value, stringLine));
@@ -174,6 +173,25 @@ final class Lexer {
         }
         balance(text, open);
         add(Token.Type.OPERATOR, text, null);
+    }
+
+    /** A whole string literal with its quotes, null when there is none here. */
+    private @Nullable String string() {
+        char quote = source.charAt(at);
+        if (quote != '\'' && quote != '"') {
+            return null;
+        }
+        for (int i = at + 1; i < source.length(); i++) {
+            char c = source.charAt(i);
+            if (c == '\\') {
+                i++;
+            } else if (c == quote) {
+                String text = source.substring(at, i + 1);
+                advance(i + 1);
+                return text;
+            }
+        }
+        return null;
     }
 
     private void balance(String operator, Deque<Character> open) {
