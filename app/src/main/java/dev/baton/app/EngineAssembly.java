@@ -5,6 +5,7 @@ import dev.baton.engine.Engine;
 import dev.baton.engine.EngineException;
 import dev.baton.engine.EngineInfo;
 import dev.baton.engine.LocalEngine;
+import dev.baton.engine.forward.KvMemory;
 import dev.baton.engine.parallel.DeviceSupplier;
 import dev.baton.engine.parallel.LoadOptions;
 import dev.baton.engine.parallel.ModelLoader;
@@ -57,10 +58,23 @@ final class EngineAssembly implements AutoCloseable {
     /** What turns an engine into one half of a pair; {@link #NONE} leaves it whole. */
     interface RoleWiring {
         /** Nothing to wire. */
-        RoleWiring NONE = (builder, groups) -> {};
+        RoleWiring NONE = new RoleWiring() {};
+
+        /** Where the KV pool must lie. */
+        default KvMemory kvMemory() {
+            return KvMemory.DEVICE;
+        }
+
+        /** KV tokens that a decode server keeps free for each request. */
+        default int reservedDecodeTokens() {
+            return SchedulerConfig.DEFAULT.reservedDecodeTokens();
+        }
 
         /** Called before the schedulers are made. */
-        void wire(LocalEngine.Builder builder, List<RankGroup> groups);
+        default void wire(LocalEngine.Builder builder, List<RankGroup> groups, int pageTokens) {}
+
+        /** Called when the engine runs. */
+        default void started() {}
     }
 
     /**
@@ -80,7 +94,7 @@ final class EngineAssembly implements AutoCloseable {
             ModelConfig config = loader.config();
             Tokenizer tokenizer = tokenizer(args, folder, format);
             int replicas = args.integer("dp-size");
-            LoadOptions options = loadOptions(args, config, format);
+            LoadOptions options = loadOptions(args, config, format, role);
             log("Load weight begin.");
             for (int dp = 0; dp < replicas; dp++) {
                 groups.add(loader.start(
@@ -103,7 +117,7 @@ final class EngineAssembly implements AutoCloseable {
                     first.cacheBytes() / 1e9));
             Profiler profiler = new Profiler(groups);
             LocalEngine.Builder builder = LocalEngine.builder(
-                            info(args, config, first), schedulerConfig(args, first), groups::get)
+                            info(args, config, first), schedulerConfig(args, first, role), groups::get)
                     .dataParallel(replicas)
                     .dispatch(DispatchPolicy.of(args.text("load-balance-method")))
                     .endTokenIds(new HashSet<>(config.eosIds()))
@@ -114,8 +128,9 @@ final class EngineAssembly implements AutoCloseable {
             if (seed != null) {
                 builder.seed(seed);
             }
-            role.wire(builder, groups);
+            role.wire(builder, groups, args.integer("page-size"));
             Engine engine = builder.build();
+            role.started();
             announce(engine.info(), args);
             return new EngineAssembly(loader, tokenizer, profiler, engine);
         } catch (RuntimeException e) {
@@ -158,7 +173,7 @@ final class EngineAssembly implements AutoCloseable {
         return Tokenizer.load(from);
     }
 
-    private static LoadOptions loadOptions(ServerArgs args, ModelConfig config, LoadOptions.Format format) {
+    private static LoadOptions loadOptions(ServerArgs args, ModelConfig config, LoadOptions.Format format, RoleWiring role) {
         Integer context = args.integerOrNull("context-length");
         int contextTokens = context == null ? config.maxPositions() : context;
         int running = runningRequests(args);
@@ -179,6 +194,7 @@ final class EngineAssembly implements AutoCloseable {
                 .maxStepTokens(Math.max(stepTokens, running))
                 .maxTotalTokens(total == null ? 0 : total)
                 .memoryFraction(fraction == null ? 0.5 : fraction)
+                .kvMemory(role.kvMemory())
                 .collectiveDeadline(Duration.ofMillis((long) (args.decimal("watchdog-timeout") * 1000)))
                 .build();
     }
@@ -197,7 +213,7 @@ final class EngineAssembly implements AutoCloseable {
         return Math.max(1, CPU_CHUNK_TOKENS / page) * page;
     }
 
-    private static SchedulerConfig schedulerConfig(ServerArgs args, RankGroup first) {
+    private static SchedulerConfig schedulerConfig(ServerArgs args, RankGroup first, RoleWiring role) {
         SchedulerConfig.Builder builder = SchedulerConfig.DEFAULT.toBuilder()
                 .maxRunningRequests(runningRequests(args))
                 .maxTotalTokens(first.capacityTokens())
@@ -209,14 +225,11 @@ final class EngineAssembly implements AutoCloseable {
                 .radixCache(!args.on("disable-radix-cache"))
                 .overlap(!args.on("disable-overlap-schedule"))
                 .decodeLogInterval(args.integer("decode-log-interval"))
+                .reservedDecodeTokens(role.reservedDecodeTokens())
                 .watchdogSeconds(args.decimal("watchdog-timeout"));
         Integer queued = args.integerOrNull("max-queued-requests");
         if (queued != null) {
             builder.maxQueuedRequests(queued);
-        }
-        Integer reserved = args.integerOrNull("num-reserved-decode-tokens");
-        if (reserved != null) {
-            builder.reservedDecodeTokens(reserved);
         }
         return builder.build();
     }

@@ -27,6 +27,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import java.util.function.IntFunction;
 import org.jspecify.annotations.Nullable;
@@ -48,6 +49,7 @@ public final class LocalEngine implements Engine {
     private final @Nullable Tokenizer tokenizer;
     private final ProfileControl profile;
     private final long seed;
+    private final BiConsumer<EngineRequest, String> refused;
 
     private final Map<String, Live> live = new ConcurrentHashMap<>();
     private final List<Runnable> stepEndListeners = new CopyOnWriteArrayList<>();
@@ -60,6 +62,7 @@ public final class LocalEngine implements Engine {
         this.tokenizer = b.tokenizer;
         this.profile = b.profile;
         this.seed = b.seed;
+        this.refused = b.refused;
         int context = b.model.contextTokens();
         // KV that comes from outside is not shared by content; SGLang's decode servers have no prefix cache either.
         SchedulerConfig config = "decode".equals(b.model.role())
@@ -118,6 +121,15 @@ public final class LocalEngine implements Engine {
 
     @Override
     public void submit(EngineRequest request, OutputSink sink) {
+        try {
+            take(request, sink);
+        } catch (EngineException e) {
+            refused.accept(request, String.valueOf(e.getMessage()));
+            throw e;
+        }
+    }
+
+    private void take(EngineRequest request, OutputSink sink) {
         SamplingParams sampling = limits.check(request);
         long arrival = arrivals.incrementAndGet();
         Long own = sampling.seed();
@@ -280,6 +292,7 @@ public final class LocalEngine implements Engine {
         private boolean cuda;
         private Consumer<String> log = SchedulerLog.toLogger();
         private long seed = System.nanoTime();
+        private BiConsumer<EngineRequest, String> refused = (request, reason) -> {};
 
         private Builder(EngineInfo model, SchedulerConfig config, IntFunction<StepExecutor> executors) {
             this.model = model;
@@ -350,6 +363,12 @@ public final class LocalEngine implements Engine {
         /** From which requests without a seed of their own get theirs. */
         public Builder seed(long value) {
             seed = value;
+            return this;
+        }
+
+        /** Told of each request that {@link Engine#submit} refuses, and why, on the submitting thread. */
+        public Builder refused(BiConsumer<EngineRequest, String> listener) {
+            refused = listener;
             return this;
         }
 

@@ -20,23 +20,33 @@ public final class KvCache {
     private final int capacityTokens;
     private final List<LayerCache> layers;
 
-    /** Allocates {@code capacityTokens + 1} slots. */
+    /** Allocates {@code capacityTokens + 1} slots on the device. */
     public KvCache(Device device, ModelConfig config, Layout layout, DType dtype, int capacityTokens) {
+        this(device, config, layout, dtype, capacityTokens, KvMemory.DEVICE);
+    }
+
+    /** Allocates {@code capacityTokens + 1} slots in the given memory. */
+    public KvCache(
+            Device device, ModelConfig config, Layout layout, DType dtype, int capacityTokens, KvMemory memory) {
         requireCacheType(dtype);
         this.dtype = dtype;
         this.capacityTokens = capacityTokens;
         List<LayerCache> all = new ArrayList<>();
-        long slots = capacityTokens + 1L;
+        MlaConfig mla = config.mla();
+        int heads = mla != null ? 0 : layout.localKvHeads(config.kvHeads());
+        int perLayer = mla != null ? 1 : 2;
+        int[] widths = new int[config.layers() * perLayer];
+        for (int i = 0; i < widths.length; i++) {
+            widths[i] = mla != null
+                    ? mla.cacheDim()
+                    : heads * (i % 2 == 0 ? config.headDim() : config.valueHeadDim());
+        }
+        List<Tensor> tensors = memory.allocate(device, dtype, capacityTokens + 1L, widths);
         for (int layer = 0; layer < config.layers(); layer++) {
-            MlaConfig mla = config.mla();
-            if (mla != null) {
-                all.add(new LayerCache.Latent(device.allocate(dtype, slots, mla.cacheDim())));
-            } else {
-                int heads = layout.localKvHeads(config.kvHeads());
-                all.add(new LayerCache.Heads(
-                        device.allocate(dtype, slots, (long) heads * config.headDim()),
-                        device.allocate(dtype, slots, (long) heads * config.valueHeadDim())));
-            }
+            all.add(
+                    mla != null
+                            ? new LayerCache.Latent(tensors.get(layer))
+                            : new LayerCache.Heads(tensors.get(2 * layer), tensors.get(2 * layer + 1)));
         }
         this.layers = List.copyOf(all);
     }

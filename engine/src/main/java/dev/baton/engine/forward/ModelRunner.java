@@ -121,7 +121,7 @@ public final class ModelRunner {
         }
         int indices = Math.max(options.logitRows(), options.maxRows());
         this.memory = new Memory(
-                new KvCache(device, config, layout, options.cacheType(), capacityTokens),
+                new KvCache(device, config, layout, options.cacheType(), capacityTokens, options.kvMemory()),
                 new StepTables(device, options.maxRows(), options.contextTokens(), capacityTokens),
                 new StepInputBuffers(device, options.maxStepTokens(), options.maxRows()),
                 new Workspace(device, decoder.stepBuffers(), options.maxStepTokens()),

@@ -15,6 +15,7 @@ import dev.baton.model.DType;
  * @param memoryFraction share of the device's memory for weights, buffers and cache
  * @param ropePrecision of the rotary frequencies
  * @param alwaysAbsorbed latent attention never expands keys and values (for tests of its two forms)
+ * @param kvMemory where the KV cache lies
  */
 public record RunnerOptions(
         int contextTokens,
@@ -25,7 +26,8 @@ public record RunnerOptions(
         int maxTotalTokens,
         double memoryFraction,
         RopePrecision ropePrecision,
-        boolean alwaysAbsorbed) {
+        boolean alwaysAbsorbed,
+        KvMemory kvMemory) {
     /** Rows of logits at once: enough to make the output projection compute-bound. */
     public static final int DEFAULT_LOGIT_ROWS = 64;
 }

@@ -1,6 +1,7 @@
 package dev.baton.engine.parallel;
 
 import dev.baton.engine.arch.RopePrecision;
+import dev.baton.engine.forward.KvMemory;
 import dev.baton.model.DType;
 import java.time.Duration;
 import org.jspecify.annotations.Nullable;
@@ -23,6 +24,7 @@ import org.jspecify.annotations.Nullable;
  * @param collectiveDeadline how long a rank waits for the others
  * @param alwaysAbsorbed latent attention never expands keys and values (for tests of its two forms)
  * @param threadPrefix of the ranks' names
+ * @param kvMemory where the KV cache lies
  */
 public record LoadOptions(
         Format format,
@@ -38,7 +40,8 @@ public record LoadOptions(
         @Nullable RopePrecision ropePrecision,
         Duration collectiveDeadline,
         boolean alwaysAbsorbed,
-        String threadPrefix) {
+        String threadPrefix,
+        KvMemory kvMemory) {
     /** Where weights come from. */
     public enum Format {
         /** The folder's safetensors files. */
@@ -49,7 +52,8 @@ public record LoadOptions(
 
     /** One rank, F32 cache, the model's context, 48 sequences, 2,048 tokens a step, half of the memory. */
     public static final LoadOptions DEFAULT = new LoadOptions(
-            Format.SAFETENSORS, 1, 1, DType.F32, 0, 48, 2048, 0, 0.5, 64, null, Duration.ofSeconds(60), false, "rank");
+            Format.SAFETENSORS, 1, 1, DType.F32, 0, 48, 2048, 0, 0.5, 64, null, Duration.ofSeconds(60), false, "rank",
+            KvMemory.DEVICE);
 
     /** A copy to change, field by field. */
     public Builder with() {
@@ -72,6 +76,7 @@ public record LoadOptions(
         private Duration collectiveDeadline;
         private boolean alwaysAbsorbed;
         private String threadPrefix;
+        private KvMemory kvMemory;
 
         private Builder(LoadOptions from) {
             format = from.format;
@@ -88,6 +93,7 @@ public record LoadOptions(
             collectiveDeadline = from.collectiveDeadline;
             alwaysAbsorbed = from.alwaysAbsorbed;
             threadPrefix = from.threadPrefix;
+            kvMemory = from.kvMemory;
         }
 
         public Builder format(Format value) {
@@ -160,6 +166,11 @@ public record LoadOptions(
             return this;
         }
 
+        public Builder kvMemory(KvMemory value) {
+            kvMemory = value;
+            return this;
+        }
+
         public LoadOptions build() {
             return new LoadOptions(
                     format,
@@ -175,7 +186,8 @@ public record LoadOptions(
                     ropePrecision,
                     collectiveDeadline,
                     alwaysAbsorbed,
-                    threadPrefix);
+                    threadPrefix,
+                    kvMemory);
         }
     }
 }

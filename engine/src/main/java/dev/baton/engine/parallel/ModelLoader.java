@@ -132,7 +132,8 @@ public final class ModelLoader implements AutoCloseable {
                 options.maxTotalTokens(),
                 options.memoryFraction(),
                 ropePrecision(options),
-                options.alwaysAbsorbed());
+                options.alwaysAbsorbed(),
+                options.kvMemory());
     }
 
     /** A folder with stored outputs is served as the model was that they were recorded from, every other with F32. */

@@ -137,6 +137,11 @@ public final class Request {
         return known - promptTokens();
     }
 
+    /** How often it had to give its memory back. */
+    public int retractions() {
+        return epoch;
+    }
+
     /** The last known id. */
     public int lastId() {
         return ids[known - 1];

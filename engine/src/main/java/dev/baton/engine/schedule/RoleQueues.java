@@ -21,7 +21,7 @@ import org.jspecify.annotations.Nullable;
  * for reserved decode tokens forbids it. The slots are then the transfer's destination. When the KV has arrived,
  * {@link #poll} calls {@link SchedulerPort#enterDecode} with the first token, which is sent to the client, and the
  * request joins the running batch: its first plan carries the row's slots and ids and the token's id. A request that
- * is retracted there goes to the waiting queue and is computed again by this server.
+ * is retracted there is offered to {@link #retracted}; otherwise it goes to the waiting queue and is computed again.
  *
  * <p><b>Ends.</b> When a request in phase {@code ROLE} is aborted, {@link #withdraw} is called: the role forgets it and
  * says whether its slots may be reused now. If not (the other side may still write to them), the role calls
@@ -71,6 +71,22 @@ public interface RoleQueues extends AutoCloseable {
 
     /** A request in phase {@code ROLE} has ended; true when its memory may be reused at once. */
     boolean withdraw(Request request);
+
+    /**
+     * A running request must give its memory back; no step is in flight. The role may copy the KV of
+     * {@link Request#slots} elsewhere and keep the request, in phase {@code ROLE}, until {@link SchedulerPort#restore};
+     * its slots are given to others when this returns.
+     *
+     * @return false when the scheduler shall compute the request again
+     */
+    default boolean retracted(Request request) {
+        return false;
+    }
+
+    /** Requests that {@link #retracted} keeps. */
+    default int retractedRequests() {
+        return 0;
+    }
 
     Counts counts();
 

@@ -44,6 +44,8 @@ final class Scheduler implements SchedulerPort {
 
     private int retractions;
     private boolean wantsResults;
+    /** Something changed outside of a step's results: figures and outputs are to be handed on. */
+    private boolean moved;
 
     /**
      * @param ended told of each request that has ended, on the scheduler's thread
@@ -77,7 +79,20 @@ final class Scheduler implements SchedulerPort {
     /** Takes a new request. */
     void enqueue(Request r) {
         live.add(r);
+        moved = true;
         role.enqueue(r);
+    }
+
+    /** Moves the role's requests along; true while something outside is awaited. */
+    boolean pollRole() {
+        return role.poll();
+    }
+
+    /** Whether requests came, moved or ended since the last call, other than through a step's results. */
+    boolean takeMoved() {
+        boolean was = moved;
+        moved = false;
+        return was;
     }
 
     /** Counts a request as queued before {@link #enqueue}: submitting threads share the limit. */
@@ -202,7 +217,7 @@ final class Scheduler implements SchedulerPort {
         double before = ratio.value();
         List<Request> victims = decode.retract(this::retractOne);
         for (Request victim : victims) {
-            waiting.addFirst(victim);
+            requeue(victim);
         }
         if (!victims.isEmpty()) {
             ratio.raise(decode.running());
@@ -226,16 +241,23 @@ final class Scheduler implements SchedulerPort {
         retractOne(r);
         decode.ended();
         decode.compact();
-        waiting.addFirst(r);
+        requeue(r);
+    }
+
+    private void requeue(Request r) {
+        if (r.phase == Request.Phase.WAITING) {
+            waiting.addFirst(r);
+        }
     }
 
     private void retractOne(Request r) {
         if (r == admission.chunked()) {
             admission.dropChunked();
         }
+        boolean kept = r.phase == Request.Phase.RUNNING && role.retracted(r);
         space.release(r, false);
         admission.released();
-        r.phase = Request.Phase.WAITING;
+        r.phase = kept ? Request.Phase.ROLE : Request.Phase.WAITING;
         r.epoch++;
         r.carryId = false;
         if (!r.promptTold) {
@@ -481,11 +503,13 @@ final class Scheduler implements SchedulerPort {
 
     @Override
     public void admit(Request r) {
+        moved = true;
         waiting.add(r);
     }
 
     @Override
     public boolean reserve(Request r) {
+        moved = true;
         if (space.freeRows() == 0 || !space.extend(r, r.known)) {
             return false;
         }
@@ -499,6 +523,7 @@ final class Scheduler implements SchedulerPort {
     @Override
     public void enterDecode(
             Request r, int firstToken, @Nullable TokenLogprob logprob, List<TokenLogprob> inputLogprobs) {
+        moved = true;
         heldRows--;
         r.awaitsKv = false;
         r.addInputLogprobs(inputLogprobs);
@@ -514,6 +539,7 @@ final class Scheduler implements SchedulerPort {
 
     @Override
     public void finish(Request r, FinishReason reason) {
+        moved = true;
         if (r.phase == Request.Phase.ROLE) {
             tellEnd(r, reason);
             release(r);
@@ -523,7 +549,26 @@ final class Scheduler implements SchedulerPort {
     }
 
     @Override
+    public void finishKeeping(Request r, FinishReason reason) {
+        moved = true;
+        tellEnd(r, reason);
+    }
+
+    @Override
+    public boolean restore(Request r) {
+        moved = true;
+        if (space.freeRows() == 0 || !space.extend(r, r.known - 1)) {
+            return false;
+        }
+        space.takeRow(r);
+        r.carryId = true;
+        decode.add(r);
+        return true;
+    }
+
+    @Override
     public void release(Request r) {
+        moved = true;
         if (r.row >= 0) {
             heldRows--;
         }

@@ -78,7 +78,7 @@ public final class SchedulerLog {
         generatedSinceLine = 0;
         lastDecodeNanos = now;
         // On a decode server only retracted requests wait.
-        DecodeLine.DecodeRole part = decodeRole(space, waiting, role);
+        DecodeLine.DecodeRole part = decodeRole(space, waiting + role.retractedRequests(), role);
         print(new DecodeLine(
                         batch,
                         space.usedTokens(),

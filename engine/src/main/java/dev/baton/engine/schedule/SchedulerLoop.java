@@ -332,7 +332,11 @@ public final class SchedulerLoop implements AutoCloseable {
             control.run();
         }
         roleNews = false;
-        rolePending = scheduler.role().poll();
+        rolePending = scheduler.pollRole();
+        if (scheduler.takeMoved()) {
+            publish();
+            stepEnd.run();
+        }
     }
 
     private void sleepBefore() throws ExecutionException, InterruptedException {

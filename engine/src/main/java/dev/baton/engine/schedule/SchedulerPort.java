@@ -53,6 +53,17 @@ public interface SchedulerPort {
     /** Sends what the request has and its finish, and frees its memory; {@link RoleQueues#withdraw} is not called. */
     void finish(Request request, FinishReason reason);
 
+    /** Sends a finish to a request in phase {@code ROLE}; its memory stays until {@link #release}. */
+    void finishKeeping(Request request, FinishReason reason);
+
+    /**
+     * Takes a request back that {@link RoleQueues#retracted} has kept: slots for the tokens that it had, a row, and a
+     * place in the running batch. Its slots hold nothing yet: their KV must be written before the next step runs.
+     *
+     * @return false when there is no memory or no row; nothing has changed then
+     */
+    boolean restore(Request request);
+
     /** Frees the memory of a request for which {@link RoleQueues#withdraw} said false. */
     void release(Request request);
 

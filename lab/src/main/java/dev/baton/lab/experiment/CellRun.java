@@ -185,7 +185,7 @@ final class CellRun {
         return server.name().substring(server.name().indexOf('/') + 1);
     }
 
-    /** Sends enough long requests to fill every rank, some more so that a full batch stays full. */
+    /** Sends just as many long requests as fill every rank, so that no prefill falls into the profile. */
     private Thread loader(URI front, Saturation saturation, int servers) {
         int ranks = Integer.parseInt(experiment
                 .flags()
@@ -196,9 +196,7 @@ final class CellRun {
         keys.put("random_input_len", saturation.inputTokens());
         keys.put("random_output_len", saturation.outputTokens());
         keys.put("random_range_ratio", 1.0);
-        keys.put(
-                "num_prompts",
-                saturation.runningPerRank() * ranks * servers + Math.max(2, saturation.runningPerRank() / 4));
+        keys.put("num_prompts", saturation.runningPerRank() * ranks * servers);
         keys.put("request_rate", "inf");
         keys.put("max_concurrency", null);
         keys.put("warmup_requests", 0);

@@ -150,7 +150,7 @@ public final class LaunchFlags {
         choice(
                 "load-balance-method",
                 "round_robin",
-                List.of("round_robin", "shortest_queue", "minimum_tokens"),
+                List.of("round_robin", "shortest_queue"),
                 SERVED,
                 "which replica takes a request");
         add("pp-size", INTEGER, 1, NOT_YET, "pipeline stages", "pipeline-parallel-size");
@@ -189,9 +189,9 @@ public final class LaunchFlags {
         choice(
                 "disaggregation-transfer-backend",
                 "auto",
-                List.of("auto", "shm", "tcp", "fake", "mooncake", "nixl", "ascend"),
+                List.of("auto", "shm", "tcp", "fake", "mooncake", "nixl"),
                 SERVED,
-                "how KV travels; mooncake, nixl and ascend mean auto");
+                "how KV travels; mooncake and nixl mean auto");
         add(
                 "disaggregation-bootstrap-port",
                 INTEGER,

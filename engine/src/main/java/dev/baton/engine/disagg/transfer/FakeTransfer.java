@@ -1,5 +1,7 @@
 package dev.baton.engine.disagg.transfer;
 
+import dev.baton.engine.request.EngineRequest.Bootstrap;
+import java.net.InetSocketAddress;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -11,6 +13,57 @@ public final class FakeTransfer {
     public static final String HOST = "2.2.2.2";
 
     private FakeTransfer() {}
+
+    /** A prefill side of which every room is such a one. */
+    public static PrefillTransfer prefill() {
+        return new Prefill();
+    }
+
+    /** A decode side of which every room is such a one. */
+    public static DecodeTransfer decode() {
+        return new Decode();
+    }
+
+    private static final class Prefill implements PrefillTransfer {
+        @Override
+        public InetSocketAddress address() {
+            return InetSocketAddress.createUnresolved(HOST, 0);
+        }
+
+        @Override
+        public KvSender open(long room) {
+            return sender(room);
+        }
+
+        @Override
+        public void refuse(long room, String reason) {}
+
+        @Override
+        public int liveRooms() {
+            return 0;
+        }
+
+        @Override
+        public void close() {}
+    }
+
+    private static final class Decode implements DecodeTransfer {
+        @Override
+        public KvReceiver open(Bootstrap bootstrap) {
+            return receiver(bootstrap.room());
+        }
+
+        @Override
+        public void refuse(Bootstrap bootstrap, String reason) {}
+
+        @Override
+        public int liveRooms() {
+            return 0;
+        }
+
+        @Override
+        public void close() {}
+    }
 
     /** A sender whose peer is always ready. */
     public static KvSender sender(long room) {
@@ -48,6 +101,9 @@ public final class FakeTransfer {
 
         @Override
         public void send(int rank, int fromLayer, int toLayer, int firstPage, int[] pages) {}
+
+        @Override
+        public void restart() {}
 
         @Override
         public void finish(AuxRecord aux) {

@@ -14,7 +14,7 @@ enum FrameType {
     OPEN(4),
     /** Prefill to decode: i32 buffer, i32 first page, i32 pages; packed rows follow outside the body. */
     DATA(5),
-    /** Prefill to decode: i64 bytes sent in this room, then the aux record. */
+    /** Prefill to decode: i64 bytes sent in this room, repetitions included, then the aux record. */
     DONE(6),
     /** Decode to prefill: everything has arrived. */
     RECEIVED(7),

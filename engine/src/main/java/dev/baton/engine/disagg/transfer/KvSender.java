@@ -26,6 +26,12 @@ public interface KvSender extends AutoCloseable {
      */
     void send(int rank, int fromLayer, int toLayer, int firstPage, int[] pages);
 
+    /**
+     * What was sent so far does not count: every page follows again, from other places of this cache. For a prompt that
+     * is computed again because its memory was needed; pages under way may still be read.
+     */
+    void restart();
+
     /** Everything was handed to {@link #send}: sends the record behind the pages. */
     void finish(AuxRecord aux);
 

@@ -74,7 +74,7 @@ final class PageSender {
         int first = job.firstPage();
         int limit = copy.pagesPerPiece();
         int i = 0;
-        while (i < pages.length && !stop.get() && !job.room().isFailed()) {
+        while (i < pages.length && !stop.get() && job.room().wants(job.pass())) {
             int end = Math.min(pages.length, i + limit);
             int count = Math.min(PageCopy.run(pages, i, end), PageCopy.run(target, first + i, first + end));
             copy.copy(from, pages[i], to, target[first + i], count);
@@ -90,7 +90,7 @@ final class PageSender {
         int[] pages = job.pages();
         int perFrame = (int) Math.max(1, FrameChannel.FRAME_TARGET_BYTES / copy.pageBytes());
         int i = 0;
-        while (i < pages.length && !stop.get() && !job.room().isFailed()) {
+        while (i < pages.length && !stop.get() && job.room().wants(job.pass())) {
             int end = Math.min(pages.length, i + perFrame);
             int bytes = Math.toIntExact((end - i) * copy.pageBytes());
             ByteBuffer body = FrameChannel.body(12);

@@ -38,7 +38,14 @@ final class PrefillConnection {
     sealed interface Job {}
 
     /** Pages of some layers. */
-    record Pages(PrefillRoom room, PrefillRoom.Target target, int fromLayer, int toLayer, int firstPage, int[] pages)
+    record Pages(
+            PrefillRoom room,
+            PrefillRoom.Target target,
+            int pass,
+            int fromLayer,
+            int toLayer,
+            int firstPage,
+            int[] pages)
             implements Job {}
 
     /** Every page of the room is sent. */
@@ -299,7 +306,7 @@ final class PrefillConnection {
                     try {
                         bytes = agreed().sender.send(pages, closing);
                     } finally {
-                        pages.room.endCopy(pages.target, bytes);
+                        pages.room.endCopy(pages.target, pages.pass, bytes);
                     }
                 }
             }
@@ -317,7 +324,7 @@ final class PrefillConnection {
             return;
         }
         long expected = agreed().sender.pageBytes() * done.target.pages.length;
-        long sent = done.target.sentBytes.get();
+        long sent = done.target.passBytes();
         if (sent != expected) {
             done.room.fail("sent " + sent + " bytes of the " + expected + " that the decode server reserved", null);
             return;
@@ -326,7 +333,7 @@ final class PrefillConnection {
         VarHandle.fullFence();
         ByteBuffer aux = done.aux.encode();
         ByteBuffer body = FrameChannel.body(8 + aux.remaining());
-        body.putLong(sent).put(aux).flip();
+        body.putLong(done.target.allBytes()).put(aux).flip();
         channel.write(FrameType.DONE, done.room.room(), body);
     }
 

@@ -27,15 +27,39 @@ final class PrefillRoom implements KvSender {
     private @Nullable String failure;
     private volatile long deadline;
     private volatile boolean finished;
+    /** Counts restarts; pages of a former pass need not be sent. */
+    private volatile int pass;
 
     /** Where the pages of one (prefill rank, decode rank) pair go. */
     static final class Target {
         final int[] pages;
-        final AtomicLong sentBytes = new AtomicLong();
+        private int pass;
+        private long passBytes;
+        private long allBytes;
         private boolean received;
 
         Target(int[] pages) {
             this.pages = pages;
+        }
+
+        synchronized void begin(int newPass) {
+            pass = newPass;
+            passBytes = 0;
+        }
+
+        synchronized void sent(int ofPass, long bytes) {
+            allBytes += bytes;
+            passBytes += ofPass == pass ? bytes : 0;
+        }
+
+        /** Bytes sent since the last restart. */
+        synchronized long passBytes() {
+            return passBytes;
+        }
+
+        /** Bytes sent in all. */
+        synchronized long allBytes() {
+            return allBytes;
         }
     }
 
@@ -89,6 +113,11 @@ final class PrefillRoom implements KvSender {
         targets.put(connection, new Target(pages));
         advance();
         return null;
+    }
+
+    /** Another decode server cannot end what this one has opened. */
+    synchronized boolean isOpenTo(PrefillConnection connection) {
+        return instance == null || instance.equals(connection.instance());
     }
 
     synchronized boolean has(PrefillConnection connection) {
@@ -156,10 +185,19 @@ final class PrefillRoom implements KvSender {
         }
         for (var entry : receivers) {
             PrefillConnection.Job job =
-                    new PrefillConnection.Pages(this, entry.getValue(), fromLayer, toLayer, firstPage, pages);
+                    new PrefillConnection.Pages(
+                    this, entry.getValue(), pass, fromLayer, toLayer, firstPage, pages);
             if (!entry.getKey().offer(job)) {
                 fail("the send queue to decode server " + entry.getKey().peer() + " is full", null);
             }
+        }
+    }
+
+    @Override
+    public synchronized void restart() {
+        if (!state.isFinal() && !finished) {
+            pass++;
+            targets.values().forEach(target -> target.begin(pass));
         }
     }
 
@@ -190,12 +228,17 @@ final class PrefillRoom implements KvSender {
         return true;
     }
 
+    /** Whether pages of this pass still matter. */
+    boolean wants(int ofPass) {
+        return ofPass == pass && state != KvPoll.FAILED;
+    }
+
     boolean isFailed() {
         return state == KvPoll.FAILED;
     }
 
-    void endCopy(Target target, long bytes) {
-        target.sentBytes.addAndGet(bytes);
+    void endCopy(Target target, int ofPass, long bytes) {
+        target.sent(ofPass, bytes);
         sentBytes.addAndGet(bytes);
         copying.decrementAndGet();
     }

@@ -168,7 +168,7 @@ public final class SocketPrefillTransfer implements PrefillTransfer {
         PrefillRoom room = rooms.get(id);
         if (room == null) {
             remember(id, text, true);
-        } else {
+        } else if (room.isOpenTo(connection)) {
             room.fail(text, connection);
         }
     }
