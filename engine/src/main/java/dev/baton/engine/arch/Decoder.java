@@ -47,8 +47,8 @@ public final class Decoder {
         this.residual = stepBuffers.floats("residual", hidden);
         this.normed = stepBuffers.floats("normed", hidden);
         this.result = stepBuffers.floats("result", hidden);
-        this.chosen = logitBuffers.floats("chosen", hidden);
-        this.chosenResult = logitBuffers.floats("chosenResult", hidden);
+        this.chosen = stepBuffers.floats("chosen", hidden);
+        this.chosenResult = stepBuffers.floats("chosenResult", hidden);
 
         Rope rope = options.ropePrecision().apply(Rope.of(config.rope()));
         Tensor table = WeightLoader.upload(
@@ -108,8 +108,14 @@ public final class Decoder {
         return logitBuffers;
     }
 
-    /** Runs all layers over the step's tokens and writes their cache rows. */
-    public void forward(ForwardContext context, LayerHook hook) {
+    /**
+     * Runs all layers over the step's tokens and writes their cache rows. Behind the last layer's attention only the
+     * wanted tokens are computed further.
+     *
+     * @param wanted I32 [S], ascending rows of the step whose logits are wanted
+     * @return F32 [S, hidden], their final normed states; valid until the next call
+     */
+    public Tensor forward(ForwardContext context, LayerHook hook, Tensor wanted) {
         Ops ops = context.ops();
         Workspace workspace = context.workspace();
         int tokens = context.tokens();
@@ -126,26 +132,38 @@ public final class Decoder {
             }
             layer.attention().forward(context, i, x, y);
             hook.cacheWritten(i);
-            ops.addRmsNorm(stream, y, layer.mlpNorm(), epsilon, x);
-            layer.mlp().forward(context, x, y);
+            if (i == layers.size() - 1 && wanted.size(0) < tokens) {
+                int rows = (int) wanted.size(0);
+                stream = gather(ops, stream, wanted, workspace.rows(chosen, rows));
+                y = gather(ops, y, wanted, workspace.rows(chosenResult, rows));
+                x = workspace.rows(normed, rows);
+            }
+            if (x.size(0) > 0) {
+                ops.addRmsNorm(stream, y, layer.mlpNorm(), epsilon, x);
+                layer.mlp().forward(context, x, y);
+            }
         }
+        if (x.size(0) > 0) {
+            ops.addRmsNorm(stream, y, finalNorm, epsilon, x);
+        }
+        return x;
+    }
+
+    private static Tensor gather(Ops ops, Tensor from, Tensor rows, Tensor to) {
+        if (to.size(0) > 0) {
+            ops.gatherRows(from, rows, to);
+        }
+        return to;
     }
 
     /**
-     * Logits of some tokens of the step that {@link #forward} ran last.
+     * Logits of some of the states that {@link #forward} returned.
      *
      * @param workspace of {@link #logitBuffers}
-     * @param tokens I32 [S], rows of the step
-     * @return F32 [S, vocabulary], valid until the next call
+     * @param states F32 [rows, hidden]
+     * @return F32 [rows, vocabulary], valid until the next call
      */
-    public Tensor logits(ForwardContext context, Workspace workspace, Tensor tokens) {
-        Ops ops = context.ops();
-        int rows = (int) tokens.size(0);
-        Tensor stream = workspace.rows(chosen, rows);
-        Tensor last = workspace.rows(chosenResult, rows);
-        ops.gatherRows(context.workspace().rows(residual, context.tokens()), tokens, stream);
-        ops.gatherRows(context.workspace().rows(result, context.tokens()), tokens, last);
-        ops.addRmsNorm(stream, last, finalNorm, epsilon, last);
-        return head.forward(context, workspace, last);
+    public Tensor logits(ForwardContext context, Workspace workspace, Tensor states) {
+        return head.forward(context, workspace, states);
     }
 }

@@ -29,6 +29,7 @@ public final class DirectRun {
 
     private final StepExecutor executor;
     private final int maxStepTokens;
+    private final Runnable afterStep;
     private long step;
 
     /**
@@ -81,8 +82,17 @@ public final class DirectRun {
 
     /** @param maxStepTokens most tokens of a step */
     public DirectRun(StepExecutor executor, int maxStepTokens) {
+        this(executor, maxStepTokens, () -> {});
+    }
+
+    /**
+     * @param maxStepTokens most tokens of a step
+     * @param afterStep runs on the calling thread after each step
+     */
+    public DirectRun(StepExecutor executor, int maxStepTokens, Runnable afterStep) {
         this.executor = executor;
         this.maxStepTokens = maxStepTokens;
+        this.afterStep = afterStep;
     }
 
     /** Runs all prompts in one batch. */
@@ -120,6 +130,7 @@ public final class DirectRun {
         try {
             StepResult result = executor.run(plan).get(STEP_LIMIT_SECONDS, TimeUnit.SECONDS);
             steps.add(new TimedStep(plan.mode(), plan.sequences(), plan.tokens(), result));
+            afterStep.run();
             return result;
         } catch (ExecutionException e) {
             if (e.getCause() instanceof RuntimeException known) {

@@ -47,7 +47,7 @@ public final class ModelRunner {
      * What {@link #allocate} makes.
      *
      * @param logitWorkspace as many rows as logits are computed at once
-     * @param rowIndices I32 [max(logitRows, maxRows)]: token rows whose logits are wanted, then the sampled ids for the
+     * @param rowIndices I32 [max(maxStepTokens, maxRows)]: token rows whose logits are wanted, then the sampled ids for the
      *     other ranks
      * @param staging host memory of the same size
      */
@@ -119,7 +119,7 @@ public final class ModelRunner {
         if (memory != null) {
             throw new IllegalStateException("allocated already");
         }
-        int indices = Math.max(options.logitRows(), options.maxRows());
+        int indices = Math.max(options.maxStepTokens(), options.maxRows());
         this.memory = new Memory(
                 new KvCache(device, config, layout, options.cacheType(), capacityTokens, options.kvMemory()),
                 new StepTables(device, options.maxRows(), options.contextTokens(), capacityTokens),
@@ -208,9 +208,9 @@ public final class ModelRunner {
             ForwardContext context = new ForwardContext(
                     ops, collectives, m.workspace(), m.cache().all(), inputs);
             began(Phase.FORWARD);
-            decoder.forward(context, hook(plan));
+            Tensor states = decoder.forward(context, hook(plan), wanted(m));
             ended(Phase.FORWARD);
-            outputs(m, plan, context);
+            outputs(m, plan, context, states);
         } else {
             device.synchronize();
         }
@@ -222,20 +222,30 @@ public final class ModelRunner {
         return listener == LayerListener.NONE ? LayerHook.NONE : layer -> listener.afterLayer(plan, layer);
     }
 
-    /** Logits and choices, a slice of rows at a time; then every rank learns the chosen ids from rank 0. */
-    private void outputs(Memory m, StepPlan plan, ForwardContext context) {
+    /** The step's rows whose logits are wanted, on the device. */
+    private Tensor wanted(Memory m) {
+        LogitRows rows = m.output().rows();
+        for (int i = 0; i < rows.count(); i++) {
+            m.staging().setAtIndex(ValueLayout.JAVA_INT, i, rows.token(i));
+        }
+        Tensor indices = m.rowIndices().rowRange(0, rows.count());
+        device.toDevice(m.staging(), indices);
+        return indices;
+    }
+
+    /**
+     * Logits and choices, a slice of rows at a time; then every rank learns the chosen ids from rank 0.
+     *
+     * @param states F32 [rows, hidden]
+     */
+    private void outputs(Memory m, StepPlan plan, ForwardContext context, Tensor states) {
         OutputStage output = m.output();
         int rows = output.rows().count();
         boolean first = communicator.rank() == 0;
         for (int from = 0; from < rows; from += options.logitRows()) {
             int count = Math.min(options.logitRows(), rows - from);
             began(Phase.LOGITS);
-            for (int i = 0; i < count; i++) {
-                m.staging().setAtIndex(ValueLayout.JAVA_INT, i, output.rows().token(from + i));
-            }
-            Tensor indices = m.rowIndices().rowRange(0, count);
-            device.toDevice(m.staging(), indices);
-            Tensor logits = decoder.logits(context, m.logitWorkspace(), indices);
+            Tensor logits = decoder.logits(context, m.logitWorkspace(), states.rowRange(from, count));
             ended(Phase.LOGITS);
             if (first) {
                 began(Phase.SAMPLE);

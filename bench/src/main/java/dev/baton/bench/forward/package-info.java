@@ -1,0 +1,2 @@
+/** Speed of the forward path without scheduler and server. */
+package dev.baton.bench.forward;
