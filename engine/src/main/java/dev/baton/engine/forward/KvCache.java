@@ -26,8 +26,7 @@ public final class KvCache {
     }
 
     /** Allocates {@code capacityTokens + 1} slots in the given memory. */
-    public KvCache(
-            Device device, ModelConfig config, Layout layout, DType dtype, int capacityTokens, KvMemory memory) {
+    public KvCache(Device device, ModelConfig config, Layout layout, DType dtype, int capacityTokens, KvMemory memory) {
         requireCacheType(dtype);
         this.dtype = dtype;
         this.capacityTokens = capacityTokens;
@@ -37,9 +36,7 @@ public final class KvCache {
         int perLayer = mla != null ? 1 : 2;
         int[] widths = new int[config.layers() * perLayer];
         for (int i = 0; i < widths.length; i++) {
-            widths[i] = mla != null
-                    ? mla.cacheDim()
-                    : heads * (i % 2 == 0 ? config.headDim() : config.valueHeadDim());
+            widths[i] = mla != null ? mla.cacheDim() : heads * (i % 2 == 0 ? config.headDim() : config.valueHeadDim());
         }
         List<Tensor> tensors = memory.allocate(device, dtype, capacityTokens + 1L, widths);
         for (int layer = 0; layer < config.layers(); layer++) {

@@ -52,7 +52,20 @@ public record LoadOptions(
 
     /** One rank, F32 cache, the model's context, 48 sequences, 2,048 tokens a step, half of the memory. */
     public static final LoadOptions DEFAULT = new LoadOptions(
-            Format.SAFETENSORS, 1, 1, DType.F32, 0, 48, 2048, 0, 0.5, 64, null, Duration.ofSeconds(60), false, "rank",
+            Format.SAFETENSORS,
+            1,
+            1,
+            DType.F32,
+            0,
+            48,
+            2048,
+            0,
+            0.5,
+            64,
+            null,
+            Duration.ofSeconds(60),
+            false,
+            "rank",
             KvMemory.DEVICE);
 
     /** A copy to change, field by field. */

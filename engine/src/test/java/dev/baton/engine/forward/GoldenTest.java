@@ -16,11 +16,14 @@ class GoldenTest {
 
     static Stream<Arguments> models() {
         return Stream.of(Golden.LLAMA_GQA, Golden.LLAMA_TIED, Golden.QWEN2, Golden.DEEPSEEK)
-                .flatMap(name -> Stream.of(CpuKernels.values()).flatMap(kernels -> Stream.of(1, 2, 4)
-                        // 7 query heads do not split over 2 ranks; 4 ranks replicate the 2 key heads of llama-gqa.
-                        .filter(ranks -> ranks == 1 || !name.equals(Golden.QWEN2))
-                        .filter(ranks -> ranks < 4 || kernels == CpuKernels.VECTOR && name.equals(Golden.LLAMA_GQA))
-                        .map(ranks -> Arguments.of(name, kernels, ranks))));
+                .flatMap(name -> Stream.of(CpuKernels.values())
+                        .flatMap(kernels -> Stream.of(1, 2, 4)
+                                // 7 query heads do not split over 2 ranks; 4 ranks replicate the 2 key heads of
+                                // llama-gqa.
+                                .filter(ranks -> ranks == 1 || !name.equals(Golden.QWEN2))
+                                .filter(ranks ->
+                                        ranks < 4 || kernels == CpuKernels.VECTOR && name.equals(Golden.LLAMA_GQA))
+                                .map(ranks -> Arguments.of(name, kernels, ranks))));
     }
 
     @ParameterizedTest(name = "{0}, {1} kernels, tp {2}")
