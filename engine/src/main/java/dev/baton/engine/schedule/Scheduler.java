@@ -92,6 +92,10 @@ final class Scheduler implements SchedulerPort {
     boolean takeMoved() {
         boolean was = moved;
         moved = false;
+        if (was) {
+            // A request may have ended as it entered (one token was all it asked for): it does not run any more.
+            decode.compact();
+        }
         return was;
     }
 
@@ -488,6 +492,7 @@ final class Scheduler implements SchedulerPort {
 
     @Override
     public List<Request> running() {
+        decode.compact();
         return decode.running();
     }
 
