@@ -173,7 +173,8 @@ final class EngineAssembly implements AutoCloseable {
         return Tokenizer.load(from);
     }
 
-    private static LoadOptions loadOptions(ServerArgs args, ModelConfig config, LoadOptions.Format format, RoleWiring role) {
+    private static LoadOptions loadOptions(
+            ServerArgs args, ModelConfig config, LoadOptions.Format format, RoleWiring role) {
         Integer context = args.integerOrNull("context-length");
         int contextTokens = context == null ? config.maxPositions() : context;
         int running = runningRequests(args);

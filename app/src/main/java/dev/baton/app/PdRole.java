@@ -48,8 +48,9 @@ final class PdRole implements EngineAssembly.RoleWiring, AutoCloseable {
                             + " is not used here: auto stands in for it");
         }
         String host = args.text("host");
-        BootstrapServer bootstrap =
-                mode == Mode.PREFILL ? BootstrapServer.start(host, args.integer("disaggregation-bootstrap-port")) : null;
+        BootstrapServer bootstrap = mode == Mode.PREFILL
+                ? BootstrapServer.start(host, args.integer("disaggregation-bootstrap-port"))
+                : null;
         String reachable = reachable(host);
         int port = bootstrap == null ? args.integer("disaggregation-bootstrap-port") : bootstrap.port();
         DisaggregationConfig config = DisaggregationConfig.of(mode)

@@ -7,8 +7,7 @@ import java.util.List;
 
 /** CPU time of the process, step by step: from the end of one step to the end of the next. */
 final class CpuMeter {
-    private final OperatingSystemMXBean process =
-            (OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
+    private final OperatingSystemMXBean process = (OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
     private final List<Long> nanos = new ArrayList<>();
     private long last = process.getProcessCpuTime();
 

@@ -96,9 +96,8 @@ public final class OneBatch {
                 .maxTotalTokens(settings.batchSize() * perSequence)
                 .memoryFraction(0.9)
                 .build();
-        DeviceSupplier devices =
-                (rank, ranks) -> CpuDevice.open(CpuOptions.of(Math.max(1, settings.threads() / ranks))
-                        .withKernels(settings.kernels()));
+        DeviceSupplier devices = (rank, ranks) -> CpuDevice.open(
+                CpuOptions.of(Math.max(1, settings.threads() / ranks)).withKernels(settings.kernels()));
         try (RankGroup group = ModelLoader.load(settings.model(), options, devices)) {
             new Run(settings, group).all();
         }
@@ -197,7 +196,8 @@ public final class OneBatch {
         }
 
         private static double median(List<Double> values) {
-            double[] sorted = values.stream().mapToDouble(Double::doubleValue).sorted().toArray();
+            double[] sorted =
+                    values.stream().mapToDouble(Double::doubleValue).sorted().toArray();
             return sorted.length == 0 ? Double.NaN : sorted[sorted.length / 2];
         }
     }

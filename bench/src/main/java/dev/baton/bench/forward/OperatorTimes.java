@@ -94,7 +94,8 @@ final class OperatorTimes {
 
     void print(PrintStream out) {
         sums.entrySet().stream()
-                .sorted(Comparator.comparing((Map.Entry<String, long[]> e) -> e.getKey().startsWith("EXTEND") ? 0 : 1)
+                .sorted(Comparator.comparing(
+                                (Map.Entry<String, long[]> e) -> e.getKey().startsWith("EXTEND") ? 0 : 1)
                         .thenComparing(e -> -e.getValue()[0]))
                 .forEach(e -> out.printf(
                         Locale.ROOT,

@@ -85,9 +85,8 @@ public final class DecodeRole implements RoleQueues {
     public void enqueue(Request request) {
         Bootstrap bootstrap = Rooms.of(request);
         try {
-            KvReceiver receiver = Rooms.isFake(bootstrap)
-                    ? FakeTransfer.receiver(bootstrap.room())
-                    : transfer.open(bootstrap);
+            KvReceiver receiver =
+                    Rooms.isFake(bootstrap) ? FakeTransfer.receiver(bootstrap.room()) : transfer.open(bootstrap);
             prealloc.put(request, receiver);
         } catch (EngineException e) {
             scheduler.finish(request, TransferFailure.refused(String.valueOf(e.getMessage())));
@@ -150,8 +149,7 @@ public final class DecodeRole implements RoleQueues {
                 }
             } else if (now == KvPoll.FAILED) {
                 transfers.remove(request);
-                FinishReason reason =
-                        TransferFailure.of("Decode transfer failed", dpRank, request, receiver.failure());
+                FinishReason reason = TransferFailure.of("Decode transfer failed", dpRank, request, receiver.failure());
                 if (receiver.released()) {
                     receiver.close();
                     scheduler.finish(request, reason);

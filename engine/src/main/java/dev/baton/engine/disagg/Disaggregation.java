@@ -114,8 +114,8 @@ public final class Disaggregation implements AutoCloseable {
         }
         builder.observers(observers::get);
         builder.refused(this::refuseDecode);
-        builder.roles((scheduler, executor, dp) -> new DecodeRole(
-                scheduler, decodes.get(dp), offloads.get(dp), fences.get(dp), config, dp));
+        builder.roles((scheduler, executor, dp) ->
+                new DecodeRole(scheduler, decodes.get(dp), offloads.get(dp), fences.get(dp), config, dp));
     }
 
     private DecodeTransfer decode(List<KvRegion> regions) {

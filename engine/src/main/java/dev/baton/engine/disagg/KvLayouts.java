@@ -50,8 +50,8 @@ final class KvLayouts {
                         config.kvHeads(), layout.firstKvHead(config.kvHeads()), layout.localKvHeads(config.kvHeads()));
         List<KvLayout.Buffer> buffers = new ArrayList<>();
         for (Tensor tensor : ordered(cache)) {
-            buffers.add(new KvLayout.Buffer(
-                    tensor.dtype().name(), (int) (KvCache.bytesPerSlot(tensor) / heads.count())));
+            buffers.add(
+                    new KvLayout.Buffer(tensor.dtype().name(), (int) (KvCache.bytesPerSlot(tensor) / heads.count())));
         }
         return new KvLayout(name(config), cache.layers(), pageTokens, heads, buffers);
     }

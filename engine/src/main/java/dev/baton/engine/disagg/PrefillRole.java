@@ -102,9 +102,8 @@ public final class PrefillRole implements RoleQueues {
     public void enqueue(Request request) {
         Bootstrap bootstrap = Rooms.of(request);
         try {
-            KvSender sender = Rooms.isFake(bootstrap)
-                    ? FakeTransfer.sender(bootstrap.room())
-                    : transfer.open(bootstrap.room());
+            KvSender sender =
+                    Rooms.isFake(bootstrap) ? FakeTransfer.sender(bootstrap.room()) : transfer.open(bootstrap.room());
             entries.put(request, new Entry(request, sender));
         } catch (EngineException e) {
             scheduler.finish(request, TransferFailure.refused(String.valueOf(e.getMessage())));
@@ -225,8 +224,7 @@ public final class PrefillRole implements RoleQueues {
         }
         if (last) {
             entry.stage = Stage.INFLIGHT;
-            entry.sender.finish(
-                    new AuxRecord(request.lastId(), request.cachedTokens(), request.lastLogprob()));
+            entry.sender.finish(new AuxRecord(request.lastId(), request.cachedTokens(), request.lastLogprob()));
         }
     }
 

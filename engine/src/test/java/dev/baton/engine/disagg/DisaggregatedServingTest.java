@@ -103,11 +103,8 @@ class DisaggregatedServingTest {
 
     private Map<String, List<Integer>> aggregated(String model, Map<String, int[]> prompts, int newTokens) {
         Map<String, List<Integer>> answers = new HashMap<>();
-        try (PdSide whole = PdSide.start(
-                model,
-                options(1, 900, 8),
-                config(1, 64).build(),
-                DisaggregationConfig.NONE)) {
+        try (PdSide whole =
+                PdSide.start(model, options(1, 900, 8), config(1, 64).build(), DisaggregationConfig.NONE)) {
             prompts.forEach((rid, prompt) -> whole.submit(request(rid, prompt, newTokens, false, -1)));
             prompts.keySet().forEach(rid -> {
                 whole.finish(rid);
@@ -133,8 +130,8 @@ class DisaggregatedServingTest {
         Map<String, int[]> prompts = prompts(14, page + chunk);
         int newTokens = 12;
         Map<String, List<Integer>> expected = aggregated(model, prompts, newTokens);
-        PdSide prefill = side(
-                model, options(prefillRanks, 640, 8), config(page, chunk).build(), role(Mode.PREFILL, backend));
+        PdSide prefill =
+                side(model, options(prefillRanks, 640, 8), config(page, chunk).build(), role(Mode.PREFILL, backend));
         PdSide decode = side(
                 model,
                 options(decodeRanks, 448, 3),
@@ -214,8 +211,8 @@ class DisaggregatedServingTest {
     void theFirstTokenComesWithTheLogProbabilitiesOfThePrefillServer() {
         int[] prompt = prompts(1, 3).get("r0");
         List<TokenLogprob> expected;
-        try (PdSide whole = PdSide.start(
-                Golden.DEEPSEEK, options(1, 700, 8), config(1, 64).build(), DisaggregationConfig.NONE)) {
+        try (PdSide whole =
+                PdSide.start(Golden.DEEPSEEK, options(1, 700, 8), config(1, 64).build(), DisaggregationConfig.NONE)) {
             whole.submit(request("r", prompt, 5, true, -1));
             whole.finish("r");
             expected = whole.logprobs("r");
@@ -233,8 +230,10 @@ class DisaggregatedServingTest {
         decode.finish("r");
         assertThat(decode.logprobs("r")).hasSize(5);
         for (int i = 0; i < 5; i++) {
-            assertThat(decode.logprobs("r").get(i).tokenId()).isEqualTo(expected.get(i).tokenId());
-            assertThat(decode.logprobs("r").get(i).topIds()).isEqualTo(expected.get(i).topIds());
+            assertThat(decode.logprobs("r").get(i).tokenId())
+                    .isEqualTo(expected.get(i).tokenId());
+            assertThat(decode.logprobs("r").get(i).topIds())
+                    .isEqualTo(expected.get(i).topIds());
             assertThat(decode.logprobs("r").get(i).logprob())
                     .isCloseTo(expected.get(i).logprob(), org.assertj.core.data.Offset.offset(1e-4f));
         }
@@ -287,12 +286,15 @@ class DisaggregatedServingTest {
             EngineRequest request = request(rid, prompt, 5, false, aborting == prefill ? 2 : 3);
             prefill.submit(request);
             decode.submit(request);
-            await().until(() -> decode.state().transferRequests() == 1 && prefill.state().forwardSteps() > 0);
+            await().until(() ->
+                    decode.state().transferRequests() == 1 && prefill.state().forwardSteps() > 0);
             aborting.engine.abort(rid);
             assertThat(aborting.finish(rid).type()).isEqualTo("abort");
             FinishReason.Abort told = (FinishReason.Abort) other.finish(rid);
             assertThat(told.statusCode()).isEqualTo(500);
-            assertThat(told.message()).contains("KVTransferError(bootstrap_room=").contains("Aborted by AbortReq.");
+            assertThat(told.message())
+                    .contains("KVTransferError(bootstrap_room=")
+                    .contains("Aborted by AbortReq.");
             prefill.awaitIdle();
             decode.awaitIdle();
         }
@@ -348,7 +350,8 @@ class DisaggregatedServingTest {
         decode.submit(new EngineRequest(
                 "r", new int[] {5}, SamplingParams.greedy(2), null, new Bootstrap("127.0.0.1", port, 1), null));
         FinishReason.Abort told = (FinishReason.Abort) decode.finish("r");
-        assertThat(told.message()).startsWith("Decode handshake failed for request rank=0 req.rid=r")
+        assertThat(told.message())
+                .startsWith("Decode handshake failed for request rank=0 req.rid=r")
                 .contains("127.0.0.1:" + port);
         decode.awaitIdle();
     }

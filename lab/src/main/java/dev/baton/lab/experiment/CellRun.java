@@ -104,8 +104,8 @@ final class CellRun {
         if (experiment.warmup() > 0) {
             ServingBenchmark.run(
                     measured(front)
-                    .with("num_prompts", experiment.warmup())
-                    .with("seed", experiment.workload().seed() + 1_000_003),
+                            .with("num_prompts", experiment.warmup())
+                            .with("seed", experiment.workload().seed() + 1_000_003),
                     SILENT);
         }
     }
@@ -118,8 +118,7 @@ final class CellRun {
         progress.accept("asking " + evaluation.prompts() + " questions");
         List<EvalPrompt> prompts = EvalPrompt.spread(EvalPrompt.read(evaluation.file()), evaluation.prompts());
         try (HttpAnswerer answerer = new HttpAnswerer(front)) {
-            return Evaluation.run(
-                    prompts, answerer, 8, asked -> {});
+            return Evaluation.run(prompts, answerer, 8, asked -> {});
         }
     }
 

@@ -185,8 +185,7 @@ final class PrefillRoom implements KvSender {
         }
         for (var entry : receivers) {
             PrefillConnection.Job job =
-                    new PrefillConnection.Pages(
-                    this, entry.getValue(), pass, fromLayer, toLayer, firstPage, pages);
+                    new PrefillConnection.Pages(this, entry.getValue(), pass, fromLayer, toLayer, firstPage, pages);
             if (!entry.getKey().offer(job)) {
                 fail("the send queue to decode server " + entry.getKey().peer() + " is full", null);
             }
