@@ -24,9 +24,14 @@ public final class Baton implements Runnable {
     CommandLine.Model.CommandSpec spec;
 
     public static void main(String[] arguments) {
-        System.exit(new CommandLine(new Baton())
+        System.exit(execute(arguments));
+    }
+
+    /** Runs a command; its exit status. */
+    static int execute(String... arguments) {
+        return new CommandLine(new Baton())
                 .setExecutionExceptionHandler(new Failures())
-                .execute(arguments));
+                .execute(arguments);
     }
 
     @Override

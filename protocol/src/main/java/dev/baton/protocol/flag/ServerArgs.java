@@ -69,6 +69,7 @@ public final class ServerArgs {
 
     private static Object value(Flag flag, List<String> operands, List<String> warnings) {
         Object value = flag.type().parse(flag.name(), operands);
+        FlagRanges.check(flag.name(), value);
         if (!flag.choices().isEmpty() && !flag.choices().contains(value.toString())) {
             throw invalid("argument --" + flag.name() + ": invalid choice: '" + value + "' (choose from "
                     + String.join(", ", flag.choices()) + ")");

@@ -132,7 +132,7 @@ public final class HttpServer implements AutoCloseable {
             throw new ServeException(
                     ServeException.Code.BIND,
                     "Cannot listen on " + where + ": " + bound.cause().getMessage()
-                            + ". Stop the process that uses the port, or choose another one.",
+                            + ". Stop the process that uses the port, or choose another one (--port).",
                     bound.cause());
         }
         return bound.channel();
