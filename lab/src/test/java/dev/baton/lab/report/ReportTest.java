@@ -24,8 +24,8 @@ class ReportTest {
                 .contains("output tokens/s 100.0 [90.0..110.0] 150.0 [140.0..160.0]")
                 .contains("answers right 98.0% -")
                 .contains("decode TP-0 full-batch tok/s - 4000 (bs 16, 4.0 ms)")
-                .contains("output_throughput: a 100, b<c 150 (x1.50), larger than the spread of the repeats")
-                .contains("mean_ttft_ms: a 10, b<c 11 (x1.10), within the spread of the repeats")
+                .contains("output_throughput: a 100.0, b<c 150.0 (x1.50), larger than the spread of the repeats")
+                .contains("mean_ttft_ms: a 10.00, b<c 11.00 (x1.10), within the spread of the repeats")
                 .contains("note: one thing to know");
     }
 
