@@ -44,6 +44,28 @@ public final class ServerControl implements AutoCloseable {
         }
     }
 
+    /**
+     * True when the router behind this address has found every worker healthy. A router without {@code /readiness}
+     * (SGLang's mini_lb) is ready when it answers {@code /health}.
+     */
+    public boolean isReadyRouter(Duration deadline) {
+        try {
+            HttpResponse<String> reply =
+                    send(HttpRequest.newBuilder(base.resolve("/readiness")).GET(), deadline);
+            if (reply.statusCode() == 404) {
+                return isHealthy(deadline);
+            }
+            if (reply.statusCode() != 200) {
+                return false;
+            }
+            JsonNode state = JSON.readTree(reply.body());
+            return state.path("healthy_workers").asInt()
+                    == state.path("total_workers").asInt();
+        } catch (IOException e) {
+            return false;
+        }
+    }
+
     /** Every rank sleeps this long at the head of each step; 0 ends it. The call returns when every rank has taken it. */
     public void slowDown(double seconds, Duration deadline) {
         post(

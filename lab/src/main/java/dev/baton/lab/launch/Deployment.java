@@ -163,7 +163,7 @@ public final class Deployment implements AutoCloseable {
     }
 
     /**
-     * Waits until every server answers {@code /health} with 200.
+     * Waits until every server answers {@code /health} with 200 and the router has found all of them.
      *
      * @throws LabException SERVER with the log's tail when one dies, TIMEOUT likewise when one is not ready in time
      */
@@ -172,7 +172,7 @@ public final class Deployment implements AutoCloseable {
         for (Member member : members) {
             ServerProcess process = member.process();
             try (ServerControl control = new ServerControl(process.url())) {
-                while (!control.isHealthy(HEALTH_CALL)) {
+                while (!isReady(member.role(), control)) {
                     if (!process.isAlive()) {
                         throw new LabException(
                                 LabException.Code.SERVER,
@@ -189,6 +189,10 @@ public final class Deployment implements AutoCloseable {
                 }
             }
         }
+    }
+
+    private static boolean isReady(Role role, ServerControl control) {
+        return role == Role.ROUTER ? control.isReadyRouter(HEALTH_CALL) : control.isHealthy(HEALTH_CALL);
     }
 
     private static void pause() {
