@@ -47,16 +47,13 @@ final class LabCommand {
             Thread onInterrupt = new Thread(() -> report(runner.summary(), folder), "baton-keep-results");
             Runtime.getRuntime().addShutdownHook(onInterrupt);
             try {
-                Summary summary = runner.run();
-                Runtime.getRuntime().removeShutdownHook(onInterrupt);
-                report(summary, folder);
-                boolean lost = summary.cells().stream().anyMatch(c -> c.failed() > 0);
-                return lost ? 1 : 0;
-            } catch (RuntimeException e) {
+                runner.run();
+            } finally {
                 Runtime.getRuntime().removeShutdownHook(onInterrupt);
                 report(runner.summary(), folder);
-                throw e;
             }
+            boolean lost = runner.summary().cells().stream().anyMatch(c -> c.failed() > 0);
+            return lost ? 1 : 0;
         }
 
         private static void report(Summary summary, RunFolder folder) {

@@ -24,6 +24,11 @@ public final class RunFolder {
         String stamp = DateTimeFormatter.ofPattern("yyyyMMdd-HHmmss")
                 .format(LocalDateTime.now(java.time.ZoneId.systemDefault()));
         Path path = isExact ? parent : parent.resolve(experiment + "-" + stamp);
+        if (Files.exists(path.resolve("commands.log"))) {
+            throw new LabException(
+                    LabException.Code.INVALID_CONFIG,
+                    path + " holds a run already; its files would be mixed with this one's: give another folder or remove it");
+        }
         try {
             for (String sub : new String[] {"logs", "results", "traces"}) {
                 Files.createDirectories(path.resolve(sub));
