@@ -61,7 +61,7 @@ public final class Plots {
         CategoryChart chart = new CategoryChartBuilder()
                 .width(760)
                 .height(420)
-                .title(title + ", median and range over the repeats")
+                .title(title + ", median (whisker: largest deviation over the repeats)")
                 .yAxisTitle(unit)
                 .build();
         style(chart.getStyler());
