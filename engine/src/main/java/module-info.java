@@ -6,6 +6,7 @@ module dev.baton.engine {
     requires transitive dev.baton.trace;
     requires java.net.http;
     requires jdk.net;
+    requires jdk.incubator.vector;
     requires static transitive org.jspecify;
 
     exports dev.baton.engine;

@@ -7,10 +7,13 @@ import java.util.Arrays;
 public final class Logprobs {
     private static final int[] NO_IDS = {};
     private static final float[] NONE = {};
+    /** Tokens of one partial sum. */
+    private static final int BLOCK = 1024;
 
     private final int vocabulary;
     /** [vocabulary] */
     private final float[] weights;
+    private final float[] lanes = RowMath.lanes();
 
     public Logprobs(int vocabulary) {
         this.vocabulary = vocabulary;
@@ -41,10 +44,10 @@ public final class Logprobs {
 
     private double logSumExp(float[] logits) {
         float max = logits[Sampler.argmax(logits)];
-        FastExp.scaled(logits, max, 1, weights, vocabulary);
+        RowMath.scaledExp(logits, max, 1, weights);
         double sum = 0;
-        for (float weight : weights) {
-            sum += weight;
+        for (int from = 0; from < vocabulary; from += BLOCK) {
+            sum += RowMath.sum(weights, from, Math.min(vocabulary, from + BLOCK), lanes);
         }
         return max + Math.log(sum);
     }

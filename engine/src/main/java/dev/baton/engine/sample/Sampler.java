@@ -19,6 +19,8 @@ public final class Sampler {
     private static final int BUCKETS = 1024;
 
     private static final float BUCKETS_PER_UNIT = 32f;
+    /** Scaled logits this far below the best (a weight of 6e-6) are looked at only when they must be. */
+    private static final float PROBABLE = 12f;
     /** Tokens of one partial sum. */
     private static final int BLOCK = 1024;
 
@@ -32,6 +34,7 @@ public final class Sampler {
     private final int[] bucketCounts = new int[BUCKETS];
 
     private final double[] bucketSums = new double[BUCKETS];
+    private final float[] lanes = RowMath.lanes();
     /** Members of the cut's bucket: ordered logit in the high half, complement of the id in the low half. */
     private long[] boundary = new long[1024];
 
@@ -66,20 +69,19 @@ public final class Sampler {
         }
         float max = logits[best];
         float factor = 1 / params.temperature();
-        FastExp.scaled(logits, max, factor, weights, vocabulary);
+        RowMath.scaledExp(logits, max, factor, weights);
+        double total = blockSums();
         boolean cut = params.topK() > 0 && params.topK() < vocabulary || params.topP() < 1 || params.minP() > 0;
         if (cut) {
-            cut(logits, max, factor, params);
+            cut(logits, max, factor, params, total);
+            total = blockSums();
         }
-        return draw(best, CounterRandom.uniform(seed, length));
+        return draw(best, total, CounterRandom.uniform(seed, length));
     }
 
     /** The lowest index of the largest logit. */
     static int argmax(float[] logits) {
-        float max = Float.NEGATIVE_INFINITY;
-        for (float x : logits) {
-            max = Math.max(max, x);
-        }
+        float max = RowMath.max(logits);
         if (Float.isNaN(max) || Float.isInfinite(max)) {
             throw new EngineException(
                     EngineException.Code.INTERNAL,
@@ -94,27 +96,45 @@ public final class Sampler {
         throw new IllegalStateException("the maximum is not among the logits");
     }
 
-    /** Sets the weights of all tokens that top-k, top-p or min-p cut to 0. */
-    private void cut(float[] logits, float max, float factor, SamplingParams params) {
-        double total = fillBuckets(logits, max, factor);
+    /**
+     * Sets the weights of all tokens that top-k, top-p or min-p cut to 0. First looks at the probable tokens only; the
+     * cut nearly always falls among them.
+     */
+    private void cut(float[] logits, float max, float factor, SamplingParams params, double total) {
+        float probable = max - PROBABLE / factor;
+        if (!cutAbove(logits, max, factor, params, total, probable)) {
+            cutAbove(logits, max, factor, params, total, Float.NEGATIVE_INFINITY);
+        }
+    }
+
+    /**
+     * @param least tokens with smaller logits are not looked at
+     * @return false, and nothing changed, when some of them might have to stay
+     */
+    private boolean cutAbove(
+            float[] logits, float max, float factor, SamplingParams params, double total, float least) {
+        fillBuckets(logits, max, factor, least);
+        int last = bucket(least, max, factor);
         long keep = params.topK() > 0 ? params.topK() : Long.MAX_VALUE;
         double mass = params.topP() < 1 ? params.topP() * total : Double.POSITIVE_INFINITY;
-        float least = params.minP();
         int cutBucket = 0;
         long before = 0;
         double sumBefore = 0;
         // All tokens of a bucket stay when even its last one would: fewer than k before it, mass not exceeded.
-        while (cutBucket < BUCKETS - 1
+        while (cutBucket < last
                 && before + bucketCounts[cutBucket] < keep
                 && sumBefore + bucketSums[cutBucket] <= mass
-                && leastBefore(cutBucket + 1) >= least) {
+                && leastBefore(cutBucket + 1) >= params.minP()) {
             before += bucketCounts[cutBucket];
             sumBefore += bucketSums[cutBucket];
             cutBucket++;
         }
+        if (cutBucket == last && least != Float.NEGATIVE_INFINITY) {
+            return false;
+        }
         int members = 0;
         for (int i = 0; i < vocabulary; i++) {
-            int bucket = bucket(logits[i], max, factor);
+            int bucket = logits[i] < least ? BUCKETS : bucket(logits[i], max, factor);
             if (bucket > cutBucket) {
                 weights[i] = 0;
             } else if (bucket == cutBucket) {
@@ -128,28 +148,26 @@ public final class Sampler {
         for (int m = members - 1; m >= 0; m--) {
             int id = ~(int) boundary[m];
             float weight = weights[id];
-            if (before >= keep || sumBefore > mass || weight < least) {
+            if (before >= keep || sumBefore > mass || weight < params.minP()) {
                 weights[id] = 0;
             }
             before++;
             sumBefore += weight;
         }
+        return true;
     }
 
-    /** Counts tokens and weights by bucket; returns the sum of all weights. */
-    private double fillBuckets(float[] logits, float max, float factor) {
+    /** Counts tokens and weights by bucket. */
+    private void fillBuckets(float[] logits, float max, float factor, float least) {
         Arrays.fill(bucketCounts, 0);
         Arrays.fill(bucketSums, 0);
         for (int i = 0; i < vocabulary; i++) {
-            int bucket = bucket(logits[i], max, factor);
-            bucketCounts[bucket]++;
-            bucketSums[bucket] += weights[i];
+            if (logits[i] >= least) {
+                int bucket = bucket(logits[i], max, factor);
+                bucketCounts[bucket]++;
+                bucketSums[bucket] += weights[i];
+            }
         }
-        double total = 0;
-        for (double sum : bucketSums) {
-            total += sum;
-        }
-        return total;
     }
 
     /** 0 for the best token, more for less probable ones. */
@@ -168,18 +186,19 @@ public final class Sampler {
         return bits >= 0 ? bits : bits ^ 0x7FFFFFFF;
     }
 
-    /** One token with a probability proportional to its weight, found by walking the ids. */
-    private int draw(int best, double uniform) {
+    /** Sums the weights block by block; returns the sum of all. */
+    private double blockSums() {
         double total = 0;
         for (int block = 0; block < blockSums.length; block++) {
             int end = Math.min(vocabulary, (block + 1) * BLOCK);
-            float sum = 0;
-            for (int i = block * BLOCK; i < end; i++) {
-                sum += weights[i];
-            }
-            blockSums[block] = sum;
-            total += sum;
+            blockSums[block] = RowMath.sum(weights, block * BLOCK, end, lanes);
+            total += blockSums[block];
         }
+        return total;
+    }
+
+    /** One token with a probability proportional to its weight, found by walking the ids. */
+    private int draw(int best, double total, double uniform) {
         double target = uniform * total;
         for (int block = 0; block < blockSums.length; block++) {
             if (target >= blockSums[block]) {

@@ -289,6 +289,32 @@ class SamplerTest {
     }
 
     @Test
+    void vectorPassesEqualTheirScalarTwins() {
+        Random random = new Random(21);
+        for (int length : new int[] {1, 7, 15, 16, 17, 31, 33, 100, 1023, 4096}) {
+            float[] x = randomLogits(random, length, 20);
+            x[length / 2] = Float.NEGATIVE_INFINITY;
+            float max = Float.NEGATIVE_INFINITY;
+            for (float value : x) {
+                max = Math.max(max, value);
+            }
+            assertThat(RowMath.max(x)).isEqualTo(max);
+            float top = length == 1 ? 0 : max;
+            float[] exponentials = new float[length];
+            RowMath.scaledExp(x, top, 0.7f, exponentials);
+            double sum = 0;
+            for (int i = 0; i < length; i++) {
+                assertThat(exponentials[i]).isEqualTo(FastExp.exp((x[i] - top) * 0.7f));
+                sum += i > 0 ? exponentials[i] : 0;
+            }
+            assertThat(RowMath.sum(exponentials, Math.min(1, length), length, RowMath.lanes()))
+                    .isCloseTo(sum, within(1e-6 * sum));
+            x[length - 1] = Float.NaN;
+            assertThat(RowMath.max(x)).isNaN();
+        }
+    }
+
+    @Test
     void randomNumbersAreUniformOverSeedsAndPositions() {
         int cells = 64;
         int[] byPosition = new int[cells];
