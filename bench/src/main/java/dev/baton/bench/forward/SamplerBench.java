@@ -40,12 +40,30 @@ public final class SamplerBench {
             System.arraycopy(logits, 0, row, 0, VOCABULARY);
             return sampler.choose(row, params, tokens, 1024, 2048, i);
         }));
-        measure("logprobs, 20 alternatives", i -> logprobs.of(logits, i, 20, new int[0]).topIds()[0]);
+        measure(
+                "logprobs, 20 alternatives",
+                i -> logprobs.of(logits, i, 20, new int[0]).topIds()[0]);
     }
 
     private static SamplingParams params(float topP, int topK, float minP, float repetition) {
         return new SamplingParams(
-                1, 0, 0.8f, topP, topK, minP, 0, 0, repetition, List.of(), List.of(), false, 1, true, true, false, null,
+                1,
+                0,
+                0.8f,
+                topP,
+                topK,
+                minP,
+                0,
+                0,
+                repetition,
+                List.of(),
+                List.of(),
+                false,
+                1,
+                true,
+                true,
+                false,
+                null,
                 Map.of());
     }
 

@@ -13,6 +13,7 @@ public final class Logprobs {
     private final int vocabulary;
     /** [vocabulary] */
     private final float[] weights;
+
     private final float[] lanes = RowMath.lanes();
 
     public Logprobs(int vocabulary) {

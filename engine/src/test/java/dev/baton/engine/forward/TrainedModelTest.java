@@ -42,8 +42,9 @@ class TrainedModelTest {
         try (RankGroup group = ModelLoader.load(folder, options, Golden.cpu(CpuKernels.VECTOR, 2 / ranks))) {
             DirectRun.Options run =
                     DirectRun.Options.greedy(longest).withSlotSeed(9).withChunkTokens(chunkTokens);
-            int[][] tokens =
-                    new DirectRun(group, group.maxStepTokens()).generate(prompts, run).tokens();
+            int[][] tokens = new DirectRun(group, group.maxStepTokens())
+                    .generate(prompts, run)
+                    .tokens();
             assertThat(prompts).hasSize(8);
             for (int p = 0; p < expected.size(); p++) {
                 // Nothing ends a direct run: what follows the recorded end token is not compared.
