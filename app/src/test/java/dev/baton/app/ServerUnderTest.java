@@ -48,6 +48,8 @@ final class ServerUnderTest implements AutoCloseable {
         this.name = name;
         this.process = process;
         this.log = log;
+        // Also when the test JVM ends in the middle.
+        Runtime.getRuntime().addShutdownHook(new Thread(process::destroyForcibly));
     }
 
     /** Starts a command and does not wait for anything. */
@@ -97,7 +99,7 @@ final class ServerUnderTest implements AutoCloseable {
 
     /** Starts {@code route} on a free port and waits until it is healthy. */
     static ServerUnderTest route(String name, String... flags) {
-        return launch(name, ROOT, joined(flags, "route", "--port", "0")).awaitReady();
+        return launch(name, ROOT, joined(flags, "route", "--host", "127.0.0.1", "--port", "0")).awaitReady();
     }
 
     private static String[] joined(String[] last, String... first) {
@@ -133,7 +135,7 @@ final class ServerUnderTest implements AutoCloseable {
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-        } catch (AssertionError e) {
+        } catch (RuntimeException | AssertionError e) {
             close();
             throw e;
         }
