@@ -63,26 +63,18 @@ public final class LocalEngine implements Engine {
         this.profile = b.profile;
         this.seed = b.seed;
         this.refused = b.refused;
-        int context = b.model.contextTokens();
         // KV that comes from outside is not shared by content; SGLang's decode servers have no prefix cache either.
         SchedulerConfig config = "decode".equals(b.model.role())
                 ? b.config.toBuilder().radixCache(false).build()
                 : b.config;
-        for (int rank = 0; rank < b.dataParallel; rank++) {
-            StepExecutor executor = b.executors.apply(rank);
-            context = Math.min(context, executor.contextTokens());
-            RankParts parts = new RankParts(
-                    rank,
-                    config,
-                    executor,
-                    b.endTokenIds,
-                    b.model.vocabularySize(),
-                    b.roles,
-                    b.observers.apply(rank),
-                    b.labels.apply(rank),
-                    b.cuda,
-                    b.log);
-            loops.add(new SchedulerLoop(parts, this::stepEnded, this::ended, this::failed));
+        int context = b.model.contextTokens();
+        try {
+            for (int rank = 0; rank < b.dataParallel; rank++) {
+                context = Math.min(context, open(b, config, rank).contextTokens());
+            }
+        } catch (RuntimeException e) {
+            loops.forEach(SchedulerLoop::close);
+            throw e;
         }
         SchedulerPort first = loops.getFirst().port();
         String role = b.model.role();
@@ -104,6 +96,29 @@ public final class LocalEngine implements Engine {
                 b.model.weightBytes(),
                 b.model.cacheBytes());
         loops.forEach(SchedulerLoop::start);
+    }
+
+    /** Makes one rank's loop; it has not started yet. */
+    private StepExecutor open(Builder b, SchedulerConfig config, int rank) {
+        StepExecutor executor = b.executors.apply(rank);
+        try {
+            RankParts parts = new RankParts(
+                    rank,
+                    config,
+                    executor,
+                    b.endTokenIds,
+                    b.model.vocabularySize(),
+                    b.roles,
+                    b.observers.apply(rank),
+                    b.labels.apply(rank),
+                    b.cuda,
+                    b.log);
+            loops.add(new SchedulerLoop(parts, this::stepEnded, this::ended, this::failed));
+            return executor;
+        } catch (RuntimeException e) {
+            executor.close();
+            throw e;
+        }
     }
 
     /**

@@ -147,6 +147,20 @@ class LocalEngineTest {
     }
 
     @Test
+    void prefixesAreSharedOnlyWithinASalt() {
+        start(SchedulerConfig.DEFAULT);
+        for (String salt : Arrays.asList(null, "a", "a", "b", null)) {
+            String rid = "r" + outputs.size();
+            submit(new EngineRequest(rid, prompt(1, 100), SamplingParams.greedy(2), null, null, null, salt));
+            finish(rid);
+        }
+        assertThat(IntStream.range(0, 5)
+                        .map(i -> outputs.get("r" + i).getFirst().cachedTokens()))
+                .containsExactly(0, 0, 99, 0, 99);
+        idleWithoutLeaks();
+    }
+
+    @Test
     void requestsThatCannotBeServedAreRefusedWithTheReason() {
         start(SchedulerConfig.DEFAULT);
         refused("The input (256 tokens) is longer than the model's context length (256 tokens).", prompt(0, 256), 1);

@@ -12,6 +12,8 @@ import org.jspecify.annotations.Nullable;
  * @param logprobs which log probabilities to return; null for none
  * @param bootstrap where the other role is, on a prefill or decode server; null otherwise
  * @param dataParallelRank the DP rank to use; null lets the engine choose
+ * @param cacheSalt requests share cached prefixes only with requests of the same salt ({@code extra_key},
+ *     {@code cache_salt}); null is a salt of its own
  */
 public record EngineRequest(
         String rid,
@@ -19,7 +21,19 @@ public record EngineRequest(
         SamplingParams sampling,
         @Nullable LogprobSpec logprobs,
         @Nullable Bootstrap bootstrap,
-        @Nullable Integer dataParallelRank) {
+        @Nullable Integer dataParallelRank,
+        @Nullable String cacheSalt) {
+
+    /** A request without a cache salt. */
+    public EngineRequest(
+            String rid,
+            int[] inputIds,
+            SamplingParams sampling,
+            @Nullable LogprobSpec logprobs,
+            @Nullable Bootstrap bootstrap,
+            @Nullable Integer dataParallelRank) {
+        this(rid, inputIds, sampling, logprobs, bootstrap, dataParallelRank, null);
+    }
 
     /**
      * @param startPosition first prompt position whose log probability is returned; -1 for output tokens only

@@ -64,7 +64,7 @@ final class KvSpace {
 
     /** Cached tokens that the request would find now. */
     int matchedTokens(Request r) {
-        return cache.matchedTokens(null, r.ids, matchLimit(r));
+        return cache.matchedTokens(r.source.cacheSalt(), r.ids, matchLimit(r));
     }
 
     /**
@@ -73,7 +73,7 @@ final class KvSpace {
      * @return its length
      */
     int enter(Request r) {
-        PrefixCache.Match match = cache.match(null, r.ids, matchLimit(r));
+        PrefixCache.Match match = cache.match(r.source.cacheSalt(), r.ids, matchLimit(r));
         cache.lock(match.node());
         r.node = match.node();
         r.treeTokens = match.tokens();
@@ -128,7 +128,7 @@ final class KvSpace {
      * cache. Where another request was first, its slots replace this one's.
      */
     void share(Request r, int tokens) {
-        PrefixCache.Inserted inserted = cache.insert(null, r.ids, tokens, r.slots);
+        PrefixCache.Inserted inserted = cache.insert(r.source.cacheSalt(), r.ids, tokens, r.slots);
         if (inserted.insertedTokens() <= r.treeTokens) {
             return;
         }

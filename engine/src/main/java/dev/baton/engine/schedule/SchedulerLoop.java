@@ -425,7 +425,9 @@ public final class SchedulerLoop implements AutoCloseable {
     public void close(Duration patience) {
         beginClose();
         try {
-            if (thread.isAlive() && !thread.join(patience)) {
+            if (thread.getState() == Thread.State.NEW) {
+                scheduler.role().close();
+            } else if (!thread.join(patience)) {
                 LOG.log(Logger.Level.WARNING, "DP rank " + dpRank + " did not end within " + patience);
             }
         } catch (InterruptedException e) {
