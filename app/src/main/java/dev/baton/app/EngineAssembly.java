@@ -44,12 +44,19 @@ final class EngineAssembly implements AutoCloseable {
     private static final int CPU_POOL_CONTEXTS = 16;
 
     private final ModelLoader loader;
+    private final List<RankGroup> groups;
     private final @Nullable Tokenizer tokenizer;
     private final Profiler profiler;
     private final Engine engine;
 
-    private EngineAssembly(ModelLoader loader, @Nullable Tokenizer tokenizer, Profiler profiler, Engine engine) {
+    private EngineAssembly(
+            ModelLoader loader,
+            List<RankGroup> groups,
+            @Nullable Tokenizer tokenizer,
+            Profiler profiler,
+            Engine engine) {
         this.loader = loader;
+        this.groups = groups;
         this.tokenizer = tokenizer;
         this.profiler = profiler;
         this.engine = engine;
@@ -132,10 +139,9 @@ final class EngineAssembly implements AutoCloseable {
             Engine engine = builder.build();
             role.started();
             announce(engine.info(), args);
-            return new EngineAssembly(loader, tokenizer, profiler, engine);
+            return new EngineAssembly(loader, groups, tokenizer, profiler, engine);
         } catch (RuntimeException e) {
-            groups.forEach(RankGroup::close);
-            loader.close();
+            unload(groups, loader);
             throw e;
         }
     }
@@ -291,11 +297,21 @@ final class EngineAssembly implements AutoCloseable {
         return tokenizer;
     }
 
+    /** Weights that a rank may still read stay mapped: to unmap them under it ends the JVM. */
+    private static void unload(List<RankGroup> groups, ModelLoader loader) {
+        groups.forEach(RankGroup::close);
+        if (groups.stream().allMatch(RankGroup::hasEnded)) {
+            loader.close();
+        } else {
+            LOG.log(Logger.Level.WARNING, "A rank did not end in time; the model's weights stay mapped");
+        }
+    }
+
     @Override
     public void close() {
         engine.close();
         profiler.close();
-        loader.close();
+        unload(groups, loader);
         if (tokenizer != null) {
             tokenizer.close();
         }

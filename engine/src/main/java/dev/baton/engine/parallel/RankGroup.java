@@ -307,6 +307,11 @@ public final class RankGroup implements StepExecutor {
         }
     }
 
+    /** True when no rank runs any more: what they read may be given back. */
+    public boolean hasEnded() {
+        return threads.stream().allMatch(RankThread::hasEnded);
+    }
+
     /** Ends the ranks after what is queued; a rank that does not end within half a minute is left behind as a daemon. */
     @Override
     public void close() {

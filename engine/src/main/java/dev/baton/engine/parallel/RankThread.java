@@ -61,6 +61,11 @@ final class RankThread {
         return thread.join(limit);
     }
 
+    /** True when it has run its last work. */
+    boolean hasEnded() {
+        return !thread.isAlive();
+    }
+
     String name() {
         return thread.getName();
     }
