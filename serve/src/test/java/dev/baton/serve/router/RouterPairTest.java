@@ -103,7 +103,10 @@ class RouterPairTest {
                             .body())
                     .isEqualTo(OK);
             String body = decode.requests().getLast().body();
-            assertThat(prefill.requests()).extracting(FakeWorker.Request::body).contains(body);
+            // The answer is decode's: the prefill server may see its copy a moment later.
+            await().untilAsserted(() -> assertThat(prefill.requests())
+                    .extracting(FakeWorker.Request::body)
+                    .contains(body));
             JsonNode json = JSON.readTree(body);
             assertThat(json.propertyNames())
                     .containsExactly("text", "sampling_params", "bootstrap_host", "bootstrap_port", "bootstrap_room");
