@@ -3,7 +3,6 @@ package dev.baton.app;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
-import java.io.IOException;
 import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.time.Duration;
@@ -108,7 +107,8 @@ final class PairUnderTest implements AutoCloseable {
 
     /** Seconds that a server sleeps before each step. */
     static void slowDown(ServerUnderTest server, String seconds) {
-        assertThat(server.post("/slow_down", "{\"forward_sleep_time\": " + seconds + "}").statusCode())
+        assertThat(server.post("/slow_down", "{\"forward_sleep_time\": " + seconds + "}")
+                        .statusCode())
                 .isEqualTo(200);
     }
 
@@ -124,8 +124,7 @@ final class PairUnderTest implements AutoCloseable {
         Map<String, Object> body = new LinkedHashMap<>();
         body.put("input_ids", ids);
         body.put("stream", stream);
-        body.put(
-                "sampling_params", Map.of("max_new_tokens", newTokens, "temperature", 0, "ignore_eos", ignoreEos));
+        body.put("sampling_params", Map.of("max_new_tokens", newTokens, "temperature", 0, "ignore_eos", ignoreEos));
         return body;
     }
 

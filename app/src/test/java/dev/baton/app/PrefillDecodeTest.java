@@ -39,7 +39,9 @@ class PrefillDecodeTest {
                         .map(q -> pair.ask(PairUnderTest.body(q, stream)))
                         .toList();
                 assertThat(replies.stream().map(r -> r.join().ids()).toList())
-                        .as("stream %s\n%s\n%s", stream, pair.prefill().logTail(), pair.decode().logTail())
+                        .as(
+                                "stream %s\n%s\n%s",
+                                stream, pair.prefill().logTail(), pair.decode().logTail())
                         .isEqualTo(whole);
             }
             PairUnderTest.assertFreeAndHealthy(pair.prefill());
@@ -79,7 +81,8 @@ class PrefillDecodeTest {
     void aPrefillServerKilledInTheMiddleEndsItsRequestAndANewOneTakesOver() {
         try (PairUnderTest pair = PairUnderTest.start("prefill-killed", "auto")) {
             Question longest = questions.getLast();
-            assertThat(pair.ask(PairUnderTest.body(longest, false)).join().ids()).isEqualTo(whole.getLast());
+            assertThat(pair.ask(PairUnderTest.body(longest, false)).join().ids())
+                    .isEqualTo(whole.getLast());
             PairUnderTest.slowDown(pair.prefill(), "0.3");
             int[] other = longest.ids().clone();
             other[0] = 7;
@@ -97,10 +100,13 @@ class PrefillDecodeTest {
             assertThat(pair.router().log()).contains(pair.prefill().url().getAuthority());
 
             pair.restartPrefill();
-            await().atMost(Duration.ofSeconds(60)).pollInterval(Duration.ofMillis(200)).untilAsserted(() -> {
-                Reply again = pair.ask(PairUnderTest.body(longest, false)).join();
-                assertThat(again.ids()).isEqualTo(whole.getLast());
-            });
+            await().atMost(Duration.ofSeconds(60))
+                    .pollInterval(Duration.ofMillis(200))
+                    .untilAsserted(() -> {
+                        Reply again =
+                                pair.ask(PairUnderTest.body(longest, false)).join();
+                        assertThat(again.ids()).isEqualTo(whole.getLast());
+                    });
         }
     }
 
@@ -119,7 +125,9 @@ class PrefillDecodeTest {
             PairUnderTest.assertFreeAndHealthy(pair.decode());
             try (ServerUnderTest next = pair.startRouter()) {
                 assertThat(next.isAlive()).isTrue();
-                assertThat(pair.ask(PairUnderTest.body(questions.getFirst(), false)).join().ids())
+                assertThat(pair.ask(PairUnderTest.body(questions.getFirst(), false))
+                                .join()
+                                .ids())
                         .isEqualTo(whole.getFirst());
             }
         }
@@ -140,7 +148,9 @@ class PrefillDecodeTest {
                     .contains("" + pair.bootstrapPort())
                     .contains("--disaggregation-bootstrap-port");
             assertThat(second.log()).doesNotContain("\tat ");
-            assertThat(pair.ask(PairUnderTest.body(questions.getFirst(), false)).join().ids())
+            assertThat(pair.ask(PairUnderTest.body(questions.getFirst(), false))
+                            .join()
+                            .ids())
                     .isEqualTo(whole.getFirst());
         }
     }

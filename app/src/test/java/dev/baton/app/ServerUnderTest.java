@@ -99,7 +99,8 @@ final class ServerUnderTest implements AutoCloseable {
 
     /** Starts {@code route} on a free port and waits until it is healthy. */
     static ServerUnderTest route(String name, String... flags) {
-        return launch(name, ROOT, joined(flags, "route", "--host", "127.0.0.1", "--port", "0")).awaitReady();
+        return launch(name, ROOT, joined(flags, "route", "--host", "127.0.0.1", "--port", "0"))
+                .awaitReady();
     }
 
     private static String[] joined(String[] last, String... first) {

@@ -27,7 +27,8 @@ public final class RunFolder {
         if (Files.exists(path.resolve("commands.log"))) {
             throw new LabException(
                     LabException.Code.INVALID_CONFIG,
-                    path + " holds a run already; its files would be mixed with this one's: give another folder or remove it");
+                    path
+                            + " holds a run already; its files would be mixed with this one's: give another folder or remove it");
         }
         try {
             for (String sub : new String[] {"logs", "results", "traces"}) {
