@@ -4,6 +4,7 @@ import dev.baton.model.ModelException;
 import dev.baton.model.tokenizer.AddedTokens.AddedToken;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -43,8 +44,9 @@ final class TokenTable {
         } else {
             throw invalid(origin, "model.vocab is neither an object nor a list");
         }
-        Map<String, Integer> modelIds = Map.copyOf(ids);
-        int next = modelIds.size();
+        String[] vocabulary = new String[size];
+        ids.forEach((text, id) -> vocabulary[id] = text);
+        int next = ids.size();
         for (JsonNode entry : root.path("added_tokens")) {
             // As the library does it, whatever id the file states: the vocabulary's, or the next free one.
             String content = entry.path("content").asString("");
@@ -55,10 +57,9 @@ final class TokenTable {
             ids.put(content, token.id());
             size = Math.max(size, token.id() + 1);
         }
-        texts = new String[size];
+        texts = Arrays.copyOf(vocabulary, size);
         bytes = new byte[size][];
         special = new boolean[size];
-        modelIds.forEach((text, id) -> texts[id] = text);
         for (AddedToken token : addedTokens) {
             texts[token.id()] = token.content();
             special[token.id()] |= token.special();
