@@ -15,9 +15,10 @@ import tools.jackson.databind.node.ObjectNode;
 
 /** Speaks with bootstrap servers: prefill ranks register themselves there and decode servers look them up. */
 public final class BootstrapClient implements AutoCloseable {
-    private static final Duration CONNECT_TIMEOUT = Duration.ofSeconds(2);
+    private static final Duration CONNECT_TIMEOUT = Duration.ofSeconds(5);
     private static final Duration READ_TIMEOUT = Duration.ofSeconds(3);
-    private static final Duration REGISTER_TIMEOUT = Duration.ofSeconds(5);
+    /** Generous: a start is the moment when a machine is busiest, and a failure here ends the server. */
+    private static final Duration REGISTER_TIMEOUT = Duration.ofSeconds(30);
 
     private final JsonMapper json = new JsonMapper();
     private final HttpClient http = HttpClient.newBuilder()

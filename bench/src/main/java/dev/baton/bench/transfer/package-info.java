@@ -1,0 +1,2 @@
+/** How fast KV moves between servers. */
+package dev.baton.bench.transfer;
