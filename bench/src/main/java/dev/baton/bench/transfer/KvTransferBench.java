@@ -68,8 +68,7 @@ public final class KvTransferBench {
     /** @param scattered pages in random order instead of one run */
     private record Case(TransferBackend backend, Shape shape, int page, boolean scattered) {
         List<String> words() {
-            return List.of(
-                    backend.name(), shape.name(), Integer.toString(page), Boolean.toString(scattered));
+            return List.of(backend.name(), shape.name(), Integer.toString(page), Boolean.toString(scattered));
         }
 
         static Case of(List<String> words) {
@@ -314,7 +313,8 @@ public final class KvTransferBench {
         for (int b = 0; b < layout.buffers().size(); b++) {
             MemorySegment buffer = region.buffers().get(b);
             for (int token = 0; token < tokens; token++) {
-                long slot = (long) pages[token / layout.pageTokens()] * layout.pageTokens() + token % layout.pageTokens();
+                long slot =
+                        (long) pages[token / layout.pageTokens()] * layout.pageTokens() + token % layout.pageTokens();
                 long at = slot * layout.tokenBytes(b);
                 long expected = b * 1_000_003L + token;
                 if (!check) {
