@@ -4,6 +4,7 @@ module dev.baton.trace {
     requires static transitive org.jspecify;
 
     exports dev.baton.trace;
+    exports dev.baton.trace.read;
     exports dev.baton.trace.record;
     exports dev.baton.trace.write;
 }

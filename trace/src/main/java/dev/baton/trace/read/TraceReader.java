@@ -1,0 +1,77 @@
+package dev.baton.trace.read;
+
+import dev.baton.trace.TraceException;
+import java.io.BufferedInputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.zip.GZIPInputStream;
+
+/**
+ * Reads Kineto traces (Chrome trace JSON, gzipped or not) as streams: memory goes to the events that are kept, not to the
+ * file. What is damaged is passed over and noted; only a file that cannot be opened is an error.
+ */
+public final class TraceReader {
+    private static final int GZIP_MAGIC = 0x1f8b;
+
+    private TraceReader() {}
+
+    /**
+     * Reads a file: one trace for each rank in it. A merged file has several, and so has a file that two ranks wrote to.
+     *
+     * @return at least one trace; it has no events when nothing could be read
+     * @throws TraceException IO when the file cannot be opened
+     */
+    public static List<Trace> read(Path file) {
+        Notes notes = new Notes();
+        List<Trace> traces = new ArrayList<>();
+        try (InputStream raw = new BufferedInputStream(Files.newInputStream(file), 1 << 16)) {
+            ByteWindow window = new ByteWindow(unzipped(raw, notes));
+            DocumentReader reader;
+            int documents = 0;
+            do {
+                reader = new DocumentReader(file, window, notes);
+                List<Trace> found = reader.read();
+                if (documents == 0 || found.stream().anyMatch(t -> t.events().size() > 0)) {
+                    traces.addAll(found);
+                }
+            } while (reader.isFollowedByAnother() && ++documents < 64);
+            if (documents > 0) {
+                notes.add("the file holds " + (documents + 1) + " trace documents one after another: several ranks"
+                        + " wrote to one file name");
+            }
+        } catch (IOException e) {
+            throw new TraceException(
+                    TraceException.Code.IO, "cannot read the trace " + file + ": " + e.getMessage(), e);
+        }
+        return withNotes(traces, notes.list());
+    }
+
+    private static List<Trace> withNotes(List<Trace> traces, List<String> notes) {
+        return traces.stream()
+                .map(t -> {
+                    List<String> all = new ArrayList<>(t.notes());
+                    all.addAll(notes);
+                    return new Trace(t.file(), t.label(), t.info(), t.events(), t.uncompressedBytes(), all);
+                })
+                .toList();
+    }
+
+    private static InputStream unzipped(InputStream raw, Notes notes) throws IOException {
+        raw.mark(2);
+        int magic = raw.read() << 8 | raw.read();
+        raw.reset();
+        if (magic != GZIP_MAGIC) {
+            return raw;
+        }
+        try {
+            return new GZIPInputStream(raw, 1 << 16);
+        } catch (IOException e) {
+            notes.add("the gzip header is damaged: " + e.getMessage());
+            return InputStream.nullInputStream();
+        }
+    }
+}
