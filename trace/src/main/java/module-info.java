@@ -1,10 +1,15 @@
-/** Traces: recording spans, writing and merging Kineto-compatible files. */
+/** Traces: recording spans, writing and merging Kineto-compatible files; reading, aligning and explaining them. */
 module dev.baton.trace {
     requires transitive dev.baton.protocol;
     requires static transitive org.jspecify;
 
     exports dev.baton.trace;
+    exports dev.baton.trace.align;
+    exports dev.baton.trace.analyse;
+    exports dev.baton.trace.classify;
     exports dev.baton.trace.read;
     exports dev.baton.trace.record;
+    exports dev.baton.trace.report;
+    exports dev.baton.trace.step;
     exports dev.baton.trace.write;
 }

@@ -15,6 +15,7 @@ import picocli.CommandLine.Command;
             BenchCommand.class,
             LabCommand.class,
             EvalCommand.class,
+            TraceCommand.class,
             CommandLine.HelpCommand.class
         })
 public final class Baton implements Runnable {
