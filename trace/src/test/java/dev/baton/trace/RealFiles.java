@@ -11,7 +11,8 @@ public final class RealFiles {
 
     /** The file or folder of that name; the calling test is skipped, with the reason, when it is not there. */
     public static Path get(String name) {
-        Path root = Path.of(System.getProperty("baton.root", "..")).toAbsolutePath().normalize();
+        Path root =
+                Path.of(System.getProperty("baton.root", "..")).toAbsolutePath().normalize();
         for (Path at = root; at != null; at = at.getParent()) {
             Path file = at.resolveSibling("shared").resolve("fixtures/real").resolve(name);
             if (Files.exists(file)) {

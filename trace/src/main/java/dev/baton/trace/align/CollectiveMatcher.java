@@ -64,9 +64,8 @@ final class CollectiveMatcher {
     }
 
     private List<Collective> align(List<List<Collective.Call>> lists) {
-        List<Collective.Call> reference = lists.stream()
-                .max(Comparator.comparingInt(List::size))
-                .orElseThrow();
+        List<Collective.Call> reference =
+                lists.stream().max(Comparator.comparingInt(List::size)).orElseThrow();
         List<List<Collective.Call>> slots = new ArrayList<>();
         for (int k = 0; k < reference.size(); k++) {
             slots.add(new ArrayList<>());

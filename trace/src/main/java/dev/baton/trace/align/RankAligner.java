@@ -12,6 +12,7 @@ import java.util.TreeSet;
 public final class RankAligner {
     /** An offset smaller than this is never taken out: ranks of one host share a clock. */
     private static final long LEAST_OFFSET_NANOS = 100_000;
+
     private static final int FEWEST_FOR_CLOCK = 4;
 
     private RankAligner() {}
@@ -24,10 +25,14 @@ public final class RankAligner {
         List<Clock> clocks = clocks(ranks, raw, notes);
         List<Collective> collectives = ordered(ranks, raw, clocks);
         long[][] waits = waits(ranks, collectives);
-        List<Straggler> stragglers =
-                collectives.isEmpty() ? List.of() : new StragglerFinder(ranks, collectives).find();
+        List<Straggler> stragglers = collectives.isEmpty() ? List.of() : new StragglerFinder(ranks, collectives).find();
         return new RankSet(
-                List.copyOf(ranks), clocks, collectives, stragglers, waits, notes.stream().distinct().toList());
+                List.copyOf(ranks),
+                clocks,
+                collectives,
+                stragglers,
+                waits,
+                notes.stream().distinct().toList());
     }
 
     private static void missing(List<RankAnalysis> ranks, List<String> notes) {
@@ -118,9 +123,7 @@ public final class RankAligner {
                         0,
                         -1,
                         -1,
-                        c.calls().stream()
-                                .map(call -> corrected(call, clocks))
-                                .toList()))
+                        c.calls().stream().map(call -> corrected(call, clocks)).toList()))
                 .sorted(Comparator.comparingLong(c -> c.last().startNanos()))
                 .toList());
         for (int k = 0; k < corrected.size(); k++) {

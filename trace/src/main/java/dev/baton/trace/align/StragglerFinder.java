@@ -32,7 +32,8 @@ final class StragglerFinder {
         for (int r = 0; r < starts.length; r++) {
             RankAnalysis rank = ranks.get(r);
             Events e = rank.work().trace().events();
-            starts[r] = Arrays.stream(rank.work().events()).mapToLong(e::startNanos).toArray();
+            starts[r] =
+                    Arrays.stream(rank.work().events()).mapToLong(e::startNanos).toArray();
         }
     }
 
@@ -146,7 +147,8 @@ final class StragglerFinder {
         }
         for (int k = 0; k <= IDLE; k++) {
             int index = k;
-            excess[k] += own[k] - Medians.of(others.stream().mapToLong(o -> o[index]).toArray());
+            excess[k] +=
+                    own[k] - Medians.of(others.stream().mapToLong(o -> o[index]).toArray());
         }
     }
 

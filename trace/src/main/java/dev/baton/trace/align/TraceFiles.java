@@ -23,6 +23,7 @@ public final class TraceFiles {
     private static final Pattern NAME = Pattern.compile("(?i)\\.json(\\.gz)?$|\\.sqlite$");
     /** Files that lie beside traces and are none. */
     private static final Pattern OTHER_JSON = Pattern.compile("(?i)^(server_args|config|environment|report)\\b.*");
+
     private static final Pattern TP_RANK = Pattern.compile("TP-?(\\d+)");
     private static final Pattern OTHER_RANK = Pattern.compile("(?i)(?:rank|worker|_r)[-_]?(\\d+)");
 
@@ -82,15 +83,15 @@ public final class TraceFiles {
      * @return by rank
      */
     public static List<RankAnalysis> analyse(List<Path> files, KernelRules rules, List<String> notes) {
-        List<List<Trace>> read =
-                files.parallelStream().map(TraceFiles::read).toList();
+        List<List<Trace>> read = files.parallelStream().map(TraceFiles::read).toList();
         Analyser analyser = new Analyser(rules);
         List<RankAnalysis> ranks = new ArrayList<>();
         for (List<Trace> traces : read) {
             for (Trace trace : traces) {
                 List<Work> work = Work.of(trace);
                 if (work.isEmpty()) {
-                    notes.add(trace.displayName() + ": no device events (" + trace.events().size()
+                    notes.add(trace.displayName() + ": no device events ("
+                            + trace.events().size()
                             + " events of the host were read). Was the profiler started with GPU activities?");
                     trace.notes().forEach(n -> notes.add(trace.displayName() + ": " + n));
                 }
@@ -144,6 +145,9 @@ public final class TraceFiles {
 
     private static int number(Pattern pattern, String text) {
         Matcher m = pattern.matcher(text);
-        return m.find() ? Integer.parseInt(m.group(1).substring(0, Math.min(8, m.group(1).length()))) : -1;
+        return m.find()
+                ? Integer.parseInt(
+                        m.group(1).substring(0, Math.min(8, m.group(1).length())))
+                : -1;
     }
 }

@@ -102,8 +102,11 @@ public final class Analyser {
         }
         List<KernelTotal> totals = new ArrayList<>();
         byName.forEach((name, events) -> {
-            long[] durations = events.stream().mapToLong(e::durationNanos).sorted().toArray();
-            int longest = events.stream().max(Comparator.comparingLong(e::durationNanos)).orElseThrow();
+            long[] durations =
+                    events.stream().mapToLong(e::durationNanos).sorted().toArray();
+            int longest = events.stream()
+                    .max(Comparator.comparingLong(e::durationNanos))
+                    .orElseThrow();
             KernelRule rule = ruleOf[name];
             totals.add(new KernelTotal(
                     e.names().name(name),

@@ -14,9 +14,7 @@ public final class Medians {
         long[] sorted = values.clone();
         Arrays.sort(sorted);
         int middle = sorted.length / 2;
-        return sorted.length % 2 == 1
-                ? sorted[middle]
-                : Math.floorDiv(sorted[middle - 1] + sorted[middle], 2);
+        return sorted.length % 2 == 1 ? sorted[middle] : Math.floorDiv(sorted[middle - 1] + sorted[middle], 2);
     }
 
     /** Median; NaN for none. */

@@ -39,7 +39,8 @@ public record RankAnalysis(
     /** Number of the step that runs at {@code nanos}, -1 when none does. */
     public int stepAt(long nanos) {
         for (int s = 0; s < steps.size(); s++) {
-            if (nanos >= steps.get(s).step().startNanos() && nanos < steps.get(s).step().endNanos()) {
+            if (nanos >= steps.get(s).step().startNanos()
+                    && nanos < steps.get(s).step().endNanos()) {
                 return s;
             }
         }

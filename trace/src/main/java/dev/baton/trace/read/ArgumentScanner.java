@@ -80,8 +80,10 @@ final class ArgumentScanner {
     }
 
     /** What the arguments say of a collective; null when they say nothing. */
-    @Nullable CollectiveCall collective() {
-        if (text(CollectiveKeys.NAME).isEmpty() && text(CollectiveKeys.GROUP_RANKS).isEmpty()) {
+    @Nullable
+    CollectiveCall collective() {
+        if (text(CollectiveKeys.NAME).isEmpty()
+                && text(CollectiveKeys.GROUP_RANKS).isEmpty()) {
             return null;
         }
         return new CollectiveCall(

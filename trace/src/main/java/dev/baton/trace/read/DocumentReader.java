@@ -342,7 +342,6 @@ final class DocumentReader {
         String number = isMerged ? m.group(2) : pid;
         byte[] digits = number.getBytes(StandardCharsets.ISO_8859_1);
         long value = digits.length == 0 ? -1 : Numbers.whole(digits, 0, digits.length);
-        return new Process(
-                isMerged ? m.group(1) : "", value < 0 || value > Integer.MAX_VALUE ? -1 : (int) value);
+        return new Process(isMerged ? m.group(1) : "", value < 0 || value > Integer.MAX_VALUE ? -1 : (int) value);
     }
 }

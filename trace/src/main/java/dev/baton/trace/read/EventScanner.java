@@ -15,6 +15,7 @@ final class EventScanner {
     byte phase;
     /** Ordinal of the {@link EventKind}, -1 when the event is of no kind that is kept. */
     int kind;
+
     boolean isFrame;
     int nameFrom;
     int nameTo;
@@ -126,29 +127,26 @@ final class EventScanner {
     }
 
     private void kind(byte[] b, int from, int to) {
-        EventKind found =
-                switch (to - from) {
-                    case 6 ->
-                        Json.is(b, from, to, "kernel") || Json.is(b, from, to, "Kernel")
-                                ? EventKind.KERNEL
-                                : Json.is(b, from, to, "cpu_op") ? EventKind.OPERATOR : null;
-                    case 8 -> Json.is(b, from, to, "Operator") ? EventKind.OPERATOR : null;
-                    case 10 ->
-                        Json.is(b, from, to, "gpu_memcpy")
-                                ? EventKind.MEMCPY
-                                : Json.is(b, from, to, "gpu_memset") ? EventKind.MEMSET : null;
-                    case 11 -> Json.is(b, from, to, "cuda_driver") ? EventKind.RUNTIME : null;
-                    case 12 -> Json.is(b, from, to, "cuda_runtime") ? EventKind.RUNTIME : null;
-                    case 15 ->
-                        Json.is(b, from, to, "user_annotation")
-                                ? EventKind.ANNOTATION
-                                : Json.is(b, from, to, "python_function") ? EventKind.FRAME : null;
-                    case 19 -> Json.is(b, from, to, "gpu_user_annotation") ? EventKind.DEVICE_ANNOTATION : null;
-                    default ->
-                        Json.is(b, from, to, "hip_runtime") || Json.is(b, from, to, "Runtime")
-                                ? EventKind.RUNTIME
-                                : null;
-                };
+        EventKind found = switch (to - from) {
+            case 6 ->
+                Json.is(b, from, to, "kernel") || Json.is(b, from, to, "Kernel")
+                        ? EventKind.KERNEL
+                        : Json.is(b, from, to, "cpu_op") ? EventKind.OPERATOR : null;
+            case 8 -> Json.is(b, from, to, "Operator") ? EventKind.OPERATOR : null;
+            case 10 ->
+                Json.is(b, from, to, "gpu_memcpy")
+                        ? EventKind.MEMCPY
+                        : Json.is(b, from, to, "gpu_memset") ? EventKind.MEMSET : null;
+            case 11 -> Json.is(b, from, to, "cuda_driver") ? EventKind.RUNTIME : null;
+            case 12 -> Json.is(b, from, to, "cuda_runtime") ? EventKind.RUNTIME : null;
+            case 15 ->
+                Json.is(b, from, to, "user_annotation")
+                        ? EventKind.ANNOTATION
+                        : Json.is(b, from, to, "python_function") ? EventKind.FRAME : null;
+            case 19 -> Json.is(b, from, to, "gpu_user_annotation") ? EventKind.DEVICE_ANNOTATION : null;
+            default ->
+                Json.is(b, from, to, "hip_runtime") || Json.is(b, from, to, "Runtime") ? EventKind.RUNTIME : null;
+        };
         isFrame = found == EventKind.FRAME;
         kind = found == null ? NO_KIND : found.ordinal();
     }

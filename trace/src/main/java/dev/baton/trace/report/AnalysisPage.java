@@ -34,7 +34,12 @@ public final class AnalysisPage {
     /** Writes the page. */
     public static void write(RankSet set, List<String> notes, String title, Path file) {
         String lead = set.ranks().size() + " rank(s): "
-                + String.join(", ", set.ranks().stream().limit(8).map(RankAnalysis::displayName).toList())
+                + String.join(
+                        ", ",
+                        set.ranks().stream()
+                                .limit(8)
+                                .map(RankAnalysis::displayName)
+                                .toList())
                 + (set.ranks().size() > 8 ? ", …" : "");
         Html page = new Html(title, lead);
         page.verdict(Verdict.of(set));
@@ -61,7 +66,9 @@ public final class AnalysisPage {
         for (int r = 0; r < values.length; r++) {
             List<StepMetrics> steps = ranks.get(r).steps();
             values[r] = new double[] {
-                ms(steps.stream().mapToLong(s -> s.computeNanos() - s.overlapNanos()).toArray()),
+                ms(steps.stream()
+                        .mapToLong(s -> s.computeNanos() - s.overlapNanos())
+                        .toArray()),
                 ms(steps.stream().mapToLong(StepMetrics::overlapNanos).toArray()),
                 ms(steps.stream().mapToLong(StepMetrics::exposedNanos).toArray()),
                 ms(steps.stream().mapToLong(StepMetrics::idleNanos).toArray())
@@ -89,7 +96,8 @@ public final class AnalysisPage {
                 .max()
                 .orElse(1);
         long mostWait = IntStream.range(0, set.ranks().size())
-                .mapToLong(r -> java.util.Arrays.stream(set.waitNanos()[r]).max().orElse(0))
+                .mapToLong(
+                        r -> java.util.Arrays.stream(set.waitNanos()[r]).max().orElse(0))
                 .max()
                 .orElse(0);
         List<List<Object>> rows = new ArrayList<>();
@@ -111,10 +119,11 @@ public final class AnalysisPage {
             rows.add(row);
         }
         page.table(head, rows);
-        page.small(mostWait > 0
-                ? "In brackets and by colour: waiting. A rank that waits little while the others wait is the one they"
-                        + " wait for."
-                : "By colour: length.");
+        page.small(
+                mostWait > 0
+                        ? "In brackets and by colour: waiting. A rank that waits little while the others wait is the one they"
+                                + " wait for."
+                        : "By colour: length.");
     }
 
     private void acrossRanks() {
@@ -123,7 +132,10 @@ public final class AnalysisPage {
         }
         page.heading("Who waits for whom");
         List<List<Object>> rows = new ArrayList<>();
-        long most = set.stragglers().stream().mapToLong(Straggler::waitCausedNanos).max().orElse(1);
+        long most = set.stragglers().stream()
+                .mapToLong(Straggler::waitCausedNanos)
+                .max()
+                .orElse(1);
         for (Straggler s : set.stragglers()) {
             Clock c = set.clocks().get(s.rankIndex());
             rows.add(List.of(
@@ -164,7 +176,15 @@ public final class AnalysisPage {
                         AnalysisText.us(c.endSpreadNanos()),
                         set.ranks().get(c.last().rankIndex()).rank())));
         page.table(
-                List.of("collective", "index", "step", "layer", "ranks", "start spread us", "end spread us", "last rank"),
+                List.of(
+                        "collective",
+                        "index",
+                        "step",
+                        "layer",
+                        "ranks",
+                        "start spread us",
+                        "end spread us",
+                        "last rank"),
                 worst);
     }
 
@@ -178,12 +198,15 @@ public final class AnalysisPage {
         List<String> head = new ArrayList<>(List.of("rank"));
         classes.forEach(k -> head.add(k.title()));
         List<List<Object>> rows = new ArrayList<>();
-        long total = classes.stream().mapToLong(k -> sum(set.ranks().getFirst(), k)).sum();
+        long total =
+                classes.stream().mapToLong(k -> sum(set.ranks().getFirst(), k)).sum();
         for (RankAnalysis r : set.ranks()) {
             List<Object> row = new ArrayList<>(List.of(r.rank()));
             for (KernelClass k : classes) {
-                long lowest = set.ranks().stream().mapToLong(o -> sum(o, k)).min().orElse(0);
-                long highest = set.ranks().stream().mapToLong(o -> sum(o, k)).max().orElse(0);
+                long lowest =
+                        set.ranks().stream().mapToLong(o -> sum(o, k)).min().orElse(0);
+                long highest =
+                        set.ranks().stream().mapToLong(o -> sum(o, k)).max().orElse(0);
                 boolean isWide = highest - lowest > 0.03 * highest && highest - lowest > 0.001 * total;
                 row.add(Html.Cell.heat(
                         AnalysisText.ms(sum(r, k)),
@@ -226,8 +249,21 @@ public final class AnalysisPage {
                     events(r, s)));
         }
         page.table(
-                List.of("step (ms)", "kernels", "step", "compute", "comm", "overlap", "exposed", "idle", "dispatch",
-                        "combine", "all-reduce", "send-recv", "host mark", "events"),
+                List.of(
+                        "step (ms)",
+                        "kernels",
+                        "step",
+                        "compute",
+                        "comm",
+                        "overlap",
+                        "exposed",
+                        "idle",
+                        "dispatch",
+                        "combine",
+                        "all-reduce",
+                        "send-recv",
+                        "host mark",
+                        "events"),
                 steps);
         if (r.steps().size() > MOST_STEPS) {
             page.small((r.steps().size() - MOST_STEPS) + " more steps are in the JSON.");
@@ -277,7 +313,17 @@ public final class AnalysisPage {
                     k.longestEvent()));
         }
         page.table(
-                List.of("kernel", "class", "by rule", "count", "sum ms", "share", "min us", "median us", "max us", "longest: event"),
+                List.of(
+                        "kernel",
+                        "class",
+                        "by rule",
+                        "count",
+                        "sum ms",
+                        "share",
+                        "min us",
+                        "median us",
+                        "max us",
+                        "longest: event"),
                 rows);
     }
 

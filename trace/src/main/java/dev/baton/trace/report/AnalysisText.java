@@ -49,8 +49,13 @@ public final class AnalysisText {
         if (!set.collectives().isEmpty()) {
             text.append('\n').append(stragglers(set)).append('\n').append(collectives(set));
         }
-        set.ranks().forEach(r -> r.notes()
-                .forEach(n -> text.append("note: rank ").append(r.rank()).append(": ").append(n).append('\n')));
+        set.ranks()
+                .forEach(r -> r.notes()
+                        .forEach(n -> text.append("note: rank ")
+                                .append(r.rank())
+                                .append(": ")
+                                .append(n)
+                                .append('\n')));
         notes.forEach(n -> text.append("note: ").append(n).append('\n'));
         return text.toString();
     }
@@ -114,7 +119,8 @@ public final class AnalysisText {
     }
 
     private static TextTable kernels(RankAnalysis r, int top) {
-        TextTable table = new TextTable("kernel", "class", "count", "sum ms", "median us", "max us", "longest is event");
+        TextTable table =
+                new TextTable("kernel", "class", "count", "sum ms", "median us", "max us", "longest is event");
         for (KernelTotal k : r.kernels().stream().limit(top).toList()) {
             table.row(
                     Names.shorten(k.name(), 60),
@@ -130,7 +136,14 @@ public final class AnalysisText {
 
     private static TextTable stragglers(RankSet set) {
         TextTable table = new TextTable(
-                "rank", "times last", "wait caused ms", "waited ms", "transfer ms", "worst layer", "did longer", "by ms");
+                "rank",
+                "times last",
+                "wait caused ms",
+                "waited ms",
+                "transfer ms",
+                "worst layer",
+                "did longer",
+                "by ms");
         set.stragglers().stream()
                 .sorted(Comparator.comparingLong(Straggler::waitCausedNanos).reversed())
                 .limit(16)

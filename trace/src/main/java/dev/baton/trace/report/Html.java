@@ -139,7 +139,12 @@ public final class Html {
             text(160, 22 * b + 17, "end", bars.get(b));
             for (int s = 0; s < series.size(); s++) {
                 double width = 820 * values[b][s] / most;
-                rect(x, 22 * b + 4, width, 17, COLOURS[s % COLOURS.length],
+                rect(
+                        x,
+                        22 * b + 4,
+                        width,
+                        17,
+                        COLOURS[s % COLOURS.length],
                         series.get(s) + ": " + number(values[b][s]) + " " + unit);
                 x += width;
                 sum += values[b][s];
@@ -179,7 +184,12 @@ public final class Html {
             for (int s = 0; s < series.size(); s++) {
                 double height = 200 * values[c][s] / most;
                 y -= height;
-                rect(74 + c * width, y, Math.max(1, width - 1), height, COLOURS[s % COLOURS.length],
+                rect(
+                        74 + c * width,
+                        y,
+                        Math.max(1, width - 1),
+                        height,
+                        COLOURS[s % COLOURS.length],
                         axis + " " + c + ", " + series.get(s) + ": " + number(values[c][s]) + " " + unit);
             }
             if (values.length <= 30 || c % 5 == 0) {
@@ -217,8 +227,7 @@ public final class Html {
     }
 
     private void text(double x, double y, String anchor, String text) {
-        page.append(String.format(
-                        Locale.ROOT, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">", x, y, anchor))
+        page.append(String.format(Locale.ROOT, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">", x, y, anchor))
                 .append(escape(text))
                 .append("</text>");
     }

@@ -21,7 +21,11 @@ public final class Names {
                 depth++;
             } else if (c == '>') {
                 depth--;
-            } else if (c == '(' && depth == 0 && i > 0 && !text.startsWith("(anonymous", i) && text.charAt(i - 1) != ':') {
+            } else if (c == '('
+                    && depth == 0
+                    && i > 0
+                    && !text.startsWith("(anonymous", i)
+                    && text.charAt(i - 1) != ':') {
                 return i;
             }
         }

@@ -40,8 +40,10 @@ public final class Verdict {
         double communication = median(all, StepMetrics::commNanos);
         double exposed = median(all, StepMetrics::exposedNanos);
         double idle = median(all, StepMetrics::idleNanos);
-        long shortest = all.stream().mapToLong(s -> s.step().durationNanos()).min().orElse(0);
-        long longest = all.stream().mapToLong(s -> s.step().durationNanos()).max().orElse(0);
+        long shortest =
+                all.stream().mapToLong(s -> s.step().durationNanos()).min().orElse(0);
+        long longest =
+                all.stream().mapToLong(s -> s.step().durationNanos()).max().orElse(0);
         sentences.add(text(
                 "A step takes %.2f ms (median of %d; %.2f to %.2f), found by: %s.",
                 step / 1e6,
@@ -53,9 +55,7 @@ public final class Verdict {
             sentences.add(text(
                     "Communication runs for %.2f ms of it, %.2f ms of that with no computation behind it: %.0f%% of the"
                             + " step is exposed communication.",
-                    communication / 1e6,
-                    exposed / 1e6,
-                    100 * exposed / step));
+                    communication / 1e6, exposed / 1e6, 100 * exposed / step));
         }
         sentences.add(text("The device is idle for %.2f ms of a step (%.1f%%).", idle / 1e6, 100 * idle / step));
     }
@@ -64,8 +64,10 @@ public final class Verdict {
         RankAnalysis rank = set.ranks().getFirst();
         long total = rank.classes().stream().mapToLong(ClassTotal::sumNanos).sum();
         StringBuilder largest = new StringBuilder();
-        rank.classes().stream().limit(4).forEach(c -> largest.append(largest.isEmpty() ? "" : ", ")
-                .append(text("%s %.0f%%", c.kernelClass().title(), 100.0 * c.sumNanos() / Math.max(1, total))));
+        rank.classes().stream()
+                .limit(4)
+                .forEach(c -> largest.append(largest.isEmpty() ? "" : ", ")
+                        .append(text("%s %.0f%%", c.kernelClass().title(), 100.0 * c.sumNanos() / Math.max(1, total))));
         sentences.add("Kernel time of rank " + rank.rank() + " goes to " + largest + "; most of it to "
                 + Names.shorten(rank.kernels().getFirst().name(), 70) + ".");
     }
@@ -132,11 +134,11 @@ public final class Verdict {
                     .orElse(0);
             text += text(
                     "; %d collectives matched, ends agree within %.1f us (median) between ranks",
-                    set.collectives().size(),
-                    residual / 1e3);
+                    set.collectives().size(), residual / 1e3);
         }
-        long damaged =
-                set.ranks().stream().filter(r -> !r.work().trace().notes().isEmpty()).count();
+        long damaged = set.ranks().stream()
+                .filter(r -> !r.work().trace().notes().isEmpty())
+                .count();
         sentences.add(text + (damaged > 0 ? "; " + damaged + " file(s) were damaged, see the notes." : "."));
     }
 

@@ -27,7 +27,8 @@ final class GraphReplays {
         for (int i = 0; i < e.size(); i++) {
             if (e.kind(i) == EventKind.RUNTIME && e.correlation(i) >= 0) {
                 if (e.name(i).contains("GraphLaunch")) {
-                    launches.computeIfAbsent(e.correlation(i), c -> new ArrayList<>()).add(i);
+                    launches.computeIfAbsent(e.correlation(i), c -> new ArrayList<>())
+                            .add(i);
                 } else {
                     otherCalls.add(e.correlation(i));
                 }
@@ -37,14 +38,17 @@ final class GraphReplays {
         Map<Long, Integer> counts = new HashMap<>();
         for (int i : work.events()) {
             if (e.correlation(i) >= 0) {
-                byCorrelation.computeIfAbsent(e.correlation(i), c -> IntStream.builder()).add(i);
+                byCorrelation
+                        .computeIfAbsent(e.correlation(i), c -> IntStream.builder())
+                        .add(i);
                 counts.merge(e.correlation(i), 1, Integer::sum);
             }
         }
         List<int[]> replays = new ArrayList<>();
         byCorrelation.forEach((correlation, events) -> {
             List<Integer> of = launches.get(correlation);
-            boolean isUnseen = !otherCalls.contains(correlation) && correlation > 0
+            boolean isUnseen = !otherCalls.contains(correlation)
+                    && correlation > 0
                     && counts.get(correlation) >= FEWEST_WITHOUT_LAUNCH;
             if (of != null && of.size() > 1) {
                 notes.add("correlation id " + correlation + " stands for " + of.size()

@@ -16,7 +16,8 @@ final class MarkedSteps {
     static List<Step> find(Work work, StepFinder.LaunchTable launches, Pattern name, StepKind kind) {
         Events e = work.trace().events();
         int[] marks = IntStream.range(0, e.size())
-                .filter(i -> e.kind(i) == EventKind.ANNOTATION && name.matcher(e.name(i)).find())
+                .filter(i -> e.kind(i) == EventKind.ANNOTATION
+                        && name.matcher(e.name(i)).find())
                 .boxed()
                 .sorted(Comparator.comparingLong(e::startNanos))
                 .mapToInt(Integer::intValue)

@@ -26,7 +26,9 @@ final class RepeatingSteps {
         Map<Integer, IntStream.Builder> positions = new HashMap<>();
         Map<Integer, Integer> counts = new HashMap<>();
         for (int k = 0; k < events.length; k++) {
-            positions.computeIfAbsent(e.nameId(events[k]), n -> IntStream.builder()).add(k);
+            positions
+                    .computeIfAbsent(e.nameId(events[k]), n -> IntStream.builder())
+                    .add(k);
             counts.merge(e.nameId(events[k]), 1, Integer::sum);
         }
         List<Integer> candidates = counts.entrySet().stream()
@@ -53,15 +55,17 @@ final class RepeatingSteps {
         List<Step> steps = new ArrayList<>();
         for (int i = 0; i < best.length; i++) {
             int to = i + 1 < best.length ? best[i + 1] : Math.min(events.length, best[i] + usual(best));
-            steps.add(Step.of(
-                    StepKind.REPETITION, "repetition " + i, e, Arrays.copyOfRange(events, best[i], to), -1));
+            steps.add(Step.of(StepKind.REPETITION, "repetition " + i, e, Arrays.copyOfRange(events, best[i], to), -1));
         }
         return steps;
     }
 
     /** The usual number of kernels from one beginning to the next. */
     private static int usual(int[] at) {
-        int[] lengths = IntStream.range(1, at.length).map(i -> at[i] - at[i - 1]).sorted().toArray();
+        int[] lengths = IntStream.range(1, at.length)
+                .map(i -> at[i] - at[i - 1])
+                .sorted()
+                .toArray();
         return lengths[lengths.length / 2];
     }
 
@@ -76,9 +80,7 @@ final class RepeatingSteps {
         }
         int alike = hashes.values().stream().mapToInt(Integer::intValue).max().orElse(0);
         int covered = at[at.length - 1] - at[0] + usual(at);
-        return alike >= LEAST_ALIKE * (at.length - 1)
-                && usual(at) > 1
-                && covered >= LEAST_ALIKE * events.length;
+        return alike >= LEAST_ALIKE * (at.length - 1) && usual(at) > 1 && covered >= LEAST_ALIKE * events.length;
     }
 
     private static long medianGapBefore(Events e, int[] events, int[] at) {

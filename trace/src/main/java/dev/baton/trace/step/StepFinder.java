@@ -106,7 +106,11 @@ public final class StepFinder {
             int[] runtime = IntStream.range(0, e.size())
                     .filter(i -> e.kind(i) == EventKind.RUNTIME && e.correlation(i) >= 0)
                     .toArray();
-            long[] ids = Arrays.stream(runtime).mapToLong(e::correlation).sorted().distinct().toArray();
+            long[] ids = Arrays.stream(runtime)
+                    .mapToLong(e::correlation)
+                    .sorted()
+                    .distinct()
+                    .toArray();
             long[] launched = new long[ids.length];
             for (int i : runtime) {
                 launched[Arrays.binarySearch(ids, e.correlation(i))] = e.startNanos(i);

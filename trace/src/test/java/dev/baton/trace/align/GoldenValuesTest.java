@@ -53,16 +53,27 @@ class GoldenValuesTest {
             assertThat(sum(set.ranks().get(r), KernelClass.COLLECTIVE) / 1e6).isCloseTo(nccl[r], within(0.0051));
             assertThat(set.ranks().get(r).steps().getFirst().kernels()).isEqualTo(kernels[r]);
         }
-        assertThat(set.collectives()).extracting(Collective::startSpreadNanos)
+        assertThat(set.collectives())
+                .extracting(Collective::startSpreadNanos)
                 .containsExactly(7624000L, 1101000L, 168000L, 125000L, 223000L, 534000L, 584000L, 885000L);
-        assertThat(set.collectives()).extracting(Collective::endSpreadNanos)
+        assertThat(set.collectives())
+                .extracting(Collective::endSpreadNanos)
                 .containsExactly(2000L, 2000L, 1000L, 2000L, 5000L, 3000L, 5000L, 7000L);
         assertThat(set.collectives()).extracting(c -> c.last().rankIndex()).containsExactly(7, 7, 7, 7, 7, 5, 5, 4);
-        assertThat(set.collectives()).extracting(c -> c.kind().title())
-                .containsExactly("send_recv", "send_recv", "send_recv", "send_recv", "all_reduce", "send_recv",
-                        "all_reduce", "all_reduce");
+        assertThat(set.collectives())
+                .extracting(c -> c.kind().title())
+                .containsExactly(
+                        "send_recv",
+                        "send_recv",
+                        "send_recv",
+                        "send_recv",
+                        "all_reduce",
+                        "send_recv",
+                        "all_reduce",
+                        "all_reduce");
         assertThat(set.stragglers().get(7).timesLast()).isEqualTo(5);
-        assertThat(set.stragglers()).extracting(Straggler::waitedNanos)
+        assertThat(set.stragglers())
+                .extracting(Straggler::waitedNanos)
                 .allMatch(w -> w >= set.stragglers().get(7).waitedNanos());
         assertThat(set.clocks()).noneMatch(Clock::isCorrected);
     }
@@ -80,12 +91,14 @@ class GoldenValuesTest {
                         .mapToInt(k -> k.count())
                         .sum())
                 .isEqualTo(21);
-        RankAnalysis decode = load("tracelens/sglang_Qwen3-8B_decode.json.gz").ranks().getFirst();
+        RankAnalysis decode =
+                load("tracelens/sglang_Qwen3-8B_decode.json.gz").ranks().getFirst();
         assertThat(decode.stepKind()).isEqualTo(StepKind.GRAPH_REPLAY);
         assertThat(decode.work().device()).isEqualTo(9);
         assertThat(kernels(decode) / 1e6).isCloseTo(9.8, within(0.05));
         assertThat(decode.layers()).hasSize(36);
-        RankAnalysis prefill = load("tracelens/sglang_prefilldecode.json.gz").ranks().getFirst();
+        RankAnalysis prefill =
+                load("tracelens/sglang_prefilldecode.json.gz").ranks().getFirst();
         assertThat(prefill.steps().getFirst().step().name()).isEqualTo("step[EXTEND bs=15 toks=15360]");
         assertThat(kernels(prefill) / 1e6).isCloseTo(492.8, within(0.05));
     }
@@ -93,7 +106,8 @@ class GoldenValuesTest {
     private static RankSet load(String... names) {
         List<String> notes = new ArrayList<>();
         return RankAligner.align(TraceFiles.analyse(
-                TraceFiles.find(java.util.Arrays.stream(names).map(RealFiles::get).toList()),
+                TraceFiles.find(
+                        java.util.Arrays.stream(names).map(RealFiles::get).toList()),
                 KernelRules.builtIn(),
                 notes));
     }
@@ -138,7 +152,8 @@ class GoldenValuesTest {
 
     private static void starts(RankSet set, double p5, double p50, double p95) {
         double[] us = set.collectives().stream()
-                .mapToDouble(c -> (c.calls().get(0).startNanos() - c.calls().get(1).startNanos()) / 1e3)
+                .mapToDouble(
+                        c -> (c.calls().get(0).startNanos() - c.calls().get(1).startNanos()) / 1e3)
                 .toArray();
         assertThat(Medians.quantile(us, 0.05)).isCloseTo(p5, within(2.0));
         assertThat(Medians.of(us)).isCloseTo(p50, within(0.6));
@@ -153,7 +168,8 @@ class GoldenValuesTest {
         assertThat(used).hasSize(58);
         assertThat(Medians.of(used) / 1e3).isCloseTo(medianMicros, within(1.0));
         assertThat(nanos[slowest] / 1e3).isCloseTo(mostMicros, within(1.0));
-        assertThat(nanos[slowest]).isEqualTo(java.util.Arrays.stream(nanos).max().orElseThrow());
+        assertThat(nanos[slowest])
+                .isEqualTo(java.util.Arrays.stream(nanos).max().orElseThrow());
     }
 
     private static long sum(RankAnalysis rank, KernelClass kernelClass) {

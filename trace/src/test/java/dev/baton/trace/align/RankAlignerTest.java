@@ -40,8 +40,8 @@ class RankAlignerTest {
     }
 
     private RankSet align(List<String> notes) {
-        RankSet set = RankAligner.align(
-                TraceFiles.analyse(TraceFiles.find(List.of(folder)), KernelRules.builtIn(), notes));
+        RankSet set =
+                RankAligner.align(TraceFiles.analyse(TraceFiles.find(List.of(folder)), KernelRules.builtIn(), notes));
         notes.addAll(set.notes());
         return set;
     }
@@ -89,7 +89,9 @@ class RankAlignerTest {
     @Test
     void reportsHoldWhatWasFound() throws IOException {
         ranks(0, 0);
-        Files.writeString(folder.resolve("host.json"), new TraceText().annotation("only host", 1, 2).json());
+        Files.writeString(
+                folder.resolve("host.json"),
+                new TraceText().annotation("only host", 1, 2).json());
         List<String> notes = new ArrayList<>();
         RankSet set = align(notes);
         assertThat(notes).anyMatch(n -> n.startsWith("host.json: no device events"));
@@ -102,8 +104,18 @@ class RankAlignerTest {
         AnalysisJson.write(set, notes, json);
         JsonNode tree = JsonMapper.shared().readTree(json.toFile());
         JsonNode step = tree.at("/ranks/0/steps/0");
-        for (String key : List.of("kind", "name", "ms", "kernels", "compute_ms", "comm_ms", "overlap_ms", "exposed_ms",
-                "idle_ms", "dispatch_ms", "combine_ms")) {
+        for (String key : List.of(
+                "kind",
+                "name",
+                "ms",
+                "kernels",
+                "compute_ms",
+                "comm_ms",
+                "overlap_ms",
+                "exposed_ms",
+                "idle_ms",
+                "dispatch_ms",
+                "combine_ms")) {
             assertThat(step.has(key)).as(key).isTrue();
         }
         assertThat(tree.at("/collectives/0/last_rank").asInt()).isEqualTo(2);

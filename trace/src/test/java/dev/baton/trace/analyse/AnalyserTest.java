@@ -39,8 +39,7 @@ class AnalyserTest {
         assertThat(s.idleNanos()).isEqualTo(30_000);
         assertThat(s.dispatchNanos()).isEqualTo(30_000);
         assertThat(s.allReduceNanos()).isEqualTo(20_000);
-        assertThat(r.classes().getFirst())
-                .isEqualTo(new ClassTotal(KernelClass.GEMM, 2, 60_000, List.of("gemm")));
+        assertThat(r.classes().getFirst()).isEqualTo(new ClassTotal(KernelClass.GEMM, 2, 60_000, List.of("gemm")));
     }
 
     @Test
@@ -89,7 +88,9 @@ class AnalyserTest {
         }
         RankAnalysis r = analyse(text);
         assertThat(r.stepKind()).isEqualTo(StepKind.REPETITION);
-        assertThat(r.steps()).hasSize(5).allSatisfy(s -> assertThat(s.step().durationNanos()).isEqualTo(455_000));
+        assertThat(r.steps())
+                .hasSize(5)
+                .allSatisfy(s -> assertThat(s.step().durationNanos()).isEqualTo(455_000));
         assertThat(r.layers()).hasSize(4);
         assertThat(r.layers().get(2).nanos(KernelClass.ATTENTION)).isEqualTo(30_000);
     }
@@ -103,12 +104,16 @@ class AnalyserTest {
 
     @Test
     void operatorsOfBatonStandForKernelsOfACpu() throws IOException {
-        RankAnalysis r = analyse(new TraceText()
-                .event("{\"ph\":\"X\",\"cat\":\"cpu_op\",\"name\":\"baton::linear\",\"pid\":1,\"tid\":2,\"ts\":1,\"dur\":7}")
-                .event("{\"ph\":\"X\",\"cat\":\"cpu_op\",\"name\":\"baton::all_reduce\",\"pid\":1,\"tid\":2,\"ts\":9,"
-                        + "\"dur\":3,\"args\":{\"Collective name\":\"allreduce\",\"Process Group Ranks\":\"[0, 1]\"}}"));
+        RankAnalysis r = analyse(
+                new TraceText()
+                        .event(
+                                "{\"ph\":\"X\",\"cat\":\"cpu_op\",\"name\":\"baton::linear\",\"pid\":1,\"tid\":2,\"ts\":1,\"dur\":7}")
+                        .event(
+                                "{\"ph\":\"X\",\"cat\":\"cpu_op\",\"name\":\"baton::all_reduce\",\"pid\":1,\"tid\":2,\"ts\":9,"
+                                        + "\"dur\":3,\"args\":{\"Collective name\":\"allreduce\",\"Process Group Ranks\":\"[0, 1]\"}}"));
         assertThat(r.work().device()).isEqualTo(-1);
-        assertThat(r.classes()).extracting(ClassTotal::kernelClass)
+        assertThat(r.classes())
+                .extracting(ClassTotal::kernelClass)
                 .containsExactly(KernelClass.GEMM, KernelClass.COLLECTIVE);
     }
 

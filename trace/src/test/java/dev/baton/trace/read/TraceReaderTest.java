@@ -89,8 +89,9 @@ class TraceReaderTest {
                 .event("{\"ph\": \"X\", \"cat\": \"kernel\", \"name\": \"say \"hi\" there\", \"pid\": 0, \"tid\": 7,"
                         + " \"ts\": 5, \"dur\": 1, \"args\": {\"stream\": 7}}")
                 .event("{\"ph\": \"X\", \"cat\": \"kernel\" \"name\": oops")
-                .event("{\"ph\": \"X\", \"cat\": \"kernel\", \"name\": \"inf\", \"pid\": 0, \"tid\": 7, \"ts\": Infinity,"
-                        + " \"dur\": 1}")
+                .event(
+                        "{\"ph\": \"X\", \"cat\": \"kernel\", \"name\": \"inf\", \"pid\": 0, \"tid\": 7, \"ts\": Infinity,"
+                                + " \"dur\": 1}")
                 .event("{\"ph\": \"X\", \"cat\": \"kernel\", \"name\": \"huge\", \"pid\": 0, \"tid\": 7,"
                         + " \"ts\": 99999999999999999999999999, \"dur\": 1}")
                 .event("{\"ph\": \"X\", \"cat\": \"kernel\", \"name\": \"back\", \"pid\": 0, \"tid\": 7, \"ts\": 9,"
@@ -126,8 +127,8 @@ class TraceReaderTest {
     void mergedRanksAndTwoRanksInOneFileAreToldApart() throws IOException {
         TraceText merged = new TraceText();
         for (int rank = 0; rank < 2; rank++) {
-            merged.event("{\"ph\":\"X\",\"cat\":\"kernel\",\"name\":\"k" + rank + "\",\"pid\":\"[TP0" + rank
-                    + "-DP01] " + rank + "\",\"tid\":7,\"ts\":1,\"dur\":1}");
+            merged.event("{\"ph\":\"X\",\"cat\":\"kernel\",\"name\":\"k" + rank + "\",\"pid\":\"[TP0" + rank + "-DP01] "
+                    + rank + "\",\"tid\":7,\"ts\":1,\"dur\":1}");
         }
         List<Trace> ranks = TraceReader.read(merged.write(folder.resolve("merged-1.trace.json.gz")));
         assertThat(ranks).extracting(Trace::label).containsExactly("TP00-DP01", "TP01-DP01");
@@ -141,9 +142,12 @@ class TraceReaderTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"", "   \n", "hello", "null", "[]", "{}", "[1,2,{\"ph\":1}]", "{\"traceEvents\": 7}", "\u0000"})
+    @ValueSource(
+            strings = {"", "   \n", "hello", "null", "[]", "{}", "[1,2,{\"ph\":1}]", "{\"traceEvents\": 7}", "\u0000"})
     void whatIsNoTraceGivesNoEvents(String text) throws IOException {
-        assertThat(one(Files.writeString(folder.resolve("no.json"), text)).events().size())
+        assertThat(one(Files.writeString(folder.resolve("no.json"), text))
+                        .events()
+                        .size())
                 .isZero();
     }
 
