@@ -7,6 +7,7 @@ module dev.baton.trace {
     exports dev.baton.trace.align;
     exports dev.baton.trace.analyse;
     exports dev.baton.trace.classify;
+    exports dev.baton.trace.diff;
     exports dev.baton.trace.read;
     exports dev.baton.trace.record;
     exports dev.baton.trace.report;

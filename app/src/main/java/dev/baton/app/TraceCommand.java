@@ -5,9 +5,12 @@ import dev.baton.trace.align.RankSet;
 import dev.baton.trace.align.TraceFiles;
 import dev.baton.trace.analyse.RankAnalysis;
 import dev.baton.trace.classify.KernelRules;
+import dev.baton.trace.diff.Expectation;
+import dev.baton.trace.diff.TraceDiff;
 import dev.baton.trace.report.AnalysisJson;
 import dev.baton.trace.report.AnalysisPage;
 import dev.baton.trace.report.AnalysisText;
+import dev.baton.trace.report.DiffReport;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -25,7 +28,12 @@ import picocli.CommandLine.Spec;
         name = "trace",
         description = "Reads traces: what is slow, on which rank, in which layer and kernel, and why.",
         mixinStandardHelpOptions = true,
-        subcommands = {TraceCommand.Analyze.class, TraceCommand.Ranks.class, CommandLine.HelpCommand.class})
+        subcommands = {
+            TraceCommand.Analyze.class,
+            TraceCommand.Ranks.class,
+            TraceCommand.Diff.class,
+            CommandLine.HelpCommand.class
+        })
 final class TraceCommand implements Runnable {
     @Spec
     CommandSpec spec;
@@ -90,6 +98,67 @@ final class TraceCommand implements Runnable {
         @Override
         String text(RankSet set, List<String> notes) {
             return AnalysisText.ranks(set, notes);
+        }
+    }
+
+    @Command(
+            name = "diff",
+            mixinStandardHelpOptions = true,
+            description = "What differs between two traces or two folders of them, and whether it is more than chance.")
+    static final class Diff implements Callable<Integer> {
+        @Parameters(index = "0", paramLabel = "A", description = "a trace or a folder of them")
+        Path a = Path.of(".");
+
+        @Parameters(index = "1", paramLabel = "B", description = "likewise")
+        Path b = Path.of(".");
+
+        @Option(
+                names = "--expect",
+                paramLabel = "TEXT",
+                description = "what the traces should show, e.g. \"send_tensor_dict: A/B >= 10\" or \"step: B-A <= -5ms\";"
+                        + " the exit status is 1 when one is not reproduced, 3 when one is undecided")
+        List<String> expected = List.of();
+
+        @Option(names = "--json", paramLabel = "OUT", description = "write everything as JSON")
+        @Nullable
+        Path json;
+
+        @Option(names = "--html", paramLabel = "OUT", description = "write a page to read in a browser")
+        @Nullable
+        Path html;
+
+        @Override
+        public Integer call() {
+            List<Expectation> expectations =
+                    expected.stream().map(Expectation::parse).toList();
+            List<String> frames = expectations.stream().map(Expectation::name).toList();
+            List<String> notes = new ArrayList<>();
+            RankSet setA = side(a, frames, notes);
+            RankSet setB = side(b, frames, notes);
+            TraceDiff diff = TraceDiff.of(setA, setB, expectations);
+            System.out.print(DiffReport.text(diff));
+            notes.forEach(n -> System.out.println("note: " + n));
+            if (json != null) {
+                DiffReport.json(diff, json);
+            }
+            if (html != null) {
+                DiffReport.page(diff, a.toString(), b.toString(), html);
+            }
+            return status(diff);
+        }
+
+        private static RankSet side(Path path, List<String> frames, List<String> notes) {
+            return RankAligner.align(TraceFiles.analyse(
+                    TraceFiles.find(List.of(path)), KernelRules.builtIn(), frames, notes));
+        }
+
+        private static int status(TraceDiff diff) {
+            List<Expectation.Outcome> outcomes = diff.judgements().stream()
+                    .map(Expectation.Judgement::outcome)
+                    .toList();
+            return outcomes.contains(Expectation.Outcome.NOT_REPRODUCED)
+                    ? 1
+                    : outcomes.contains(Expectation.Outcome.UNDECIDED) ? 3 : 0;
         }
     }
 }

@@ -83,7 +83,18 @@ public final class TraceFiles {
      * @return by rank
      */
     public static List<RankAnalysis> analyse(List<Path> files, KernelRules rules, List<String> notes) {
-        List<List<Trace>> read = files.parallelStream().map(TraceFiles::read).toList();
+        return analyse(files, rules, List.of(), notes);
+    }
+
+    /**
+     * The same with Python frames beside.
+     *
+     * @param frames pieces of names of the frames to keep
+     */
+    public static List<RankAnalysis> analyse(
+            List<Path> files, KernelRules rules, List<String> frames, List<String> notes) {
+        List<List<Trace>> read =
+                files.parallelStream().map(f -> TraceReader.read(f, frames)).toList();
         Analyser analyser = new Analyser(rules);
         List<RankAnalysis> ranks = new ArrayList<>();
         for (List<Trace> traces : read) {
@@ -106,10 +117,6 @@ public final class TraceFiles {
         }
         ranks.sort(Comparator.comparingInt(RankAnalysis::rank));
         return ranks;
-    }
-
-    private static List<Trace> read(Path file) {
-        return TraceReader.read(file);
     }
 
     /** The rank by the merged part's label, the file's own word, its name, or else its place among the files. */

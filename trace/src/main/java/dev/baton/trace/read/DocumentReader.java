@@ -30,12 +30,12 @@ final class DocumentReader {
     /** Whose part of the file an event belongs to, and the number in its pid: the device, for a device's work. */
     private record Process(String label, int number) {}
 
-    DocumentReader(Path file, ByteWindow window, Notes notes) {
+    DocumentReader(Path file, ByteWindow window, Notes notes, byte[][] frames) {
         this.file = file;
         this.window = window;
         this.notes = notes;
-        this.strict = new EventScanner(window, false);
-        this.lenient = new EventScanner(window, true);
+        this.strict = new EventScanner(window, false, frames);
+        this.lenient = new EventScanner(window, true, frames);
     }
 
     List<Trace> read() {

@@ -16,7 +16,7 @@ public enum EventKind {
     DEVICE_ANNOTATION,
     /** An operator call on a host thread. */
     OPERATOR,
-    /** A Python frame of the scheduler's {@code run_batch}. */
+    /** A Python frame that was asked for; the scheduler's {@code run_batch} always is. */
     FRAME;
 
     /** Whether a device worked on it. */

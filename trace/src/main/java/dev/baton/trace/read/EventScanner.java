@@ -5,11 +5,11 @@ package dev.baton.trace.read;
  * stay as index ranges of the window until the next read from the stream.
  */
 final class EventScanner {
-    private static final byte[] RUN_BATCH = "run_batch".getBytes(java.nio.charset.StandardCharsets.US_ASCII);
     private static final int NO_KIND = -1;
 
     private final ByteWindow window;
     private final boolean lenient;
+    private final byte[][] frames;
 
     /** First character of {@code ph}; 0 when there is none. */
     byte phase;
@@ -29,9 +29,11 @@ final class EventScanner {
     int argsFrom;
     int argsTo;
 
-    EventScanner(ByteWindow window, boolean lenient) {
+    /** @param frames pieces of names: a Python frame is kept when its name holds one */
+    EventScanner(ByteWindow window, boolean lenient, byte[][] frames) {
         this.window = window;
         this.lenient = lenient;
+        this.frames = frames;
     }
 
     /** Scans the object that begins at {@code from}: the index after it, or {@link Json#CUT}, {@link Json#BAD}. */
@@ -155,6 +157,15 @@ final class EventScanner {
     boolean isKept() {
         return phase == 'X'
                 && kind != NO_KIND
-                && (!isFrame || Json.find(window.bytes, nameFrom, nameTo, RUN_BATCH) >= 0);
+                && (!isFrame || isFrameKept());
+    }
+
+    private boolean isFrameKept() {
+        for (byte[] piece : frames) {
+            if (Json.find(window.bytes, nameFrom, nameTo, piece) >= 0) {
+                return true;
+            }
+        }
+        return false;
     }
 }

@@ -26,6 +26,18 @@ public final class TraceReader {
      * @throws TraceException IO when the file cannot be opened
      */
     public static List<Trace> read(Path file) {
+        return read(file, List.of());
+    }
+
+    /**
+     * Reads a file and keeps some Python frames beside those of {@code run_batch}.
+     *
+     * @param frames pieces of names, e.g. {@code send_tensor_dict}
+     */
+    public static List<Trace> read(Path file, List<String> frames) {
+        byte[][] pieces = java.util.stream.Stream.concat(java.util.stream.Stream.of("run_batch"), frames.stream())
+                .map(f -> f.getBytes(java.nio.charset.StandardCharsets.UTF_8))
+                .toArray(byte[][]::new);
         Notes notes = new Notes();
         List<Trace> traces = new ArrayList<>();
         try (InputStream raw = new BufferedInputStream(Files.newInputStream(file), 1 << 16)) {
@@ -33,7 +45,7 @@ public final class TraceReader {
             DocumentReader reader;
             int documents = 0;
             do {
-                reader = new DocumentReader(file, window, notes);
+                reader = new DocumentReader(file, window, notes, pieces);
                 List<Trace> found = reader.read();
                 if (documents == 0 || found.stream().anyMatch(t -> t.events().size() > 0)) {
                     traces.addAll(found);

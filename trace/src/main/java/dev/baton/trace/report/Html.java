@@ -26,7 +26,7 @@ public final class Html {
             table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: .88rem; }
             th, td { text-align: right; padding: .25rem .5rem; border-bottom: 1px solid #e3e8ee; white-space: nowrap; }
             th:first-child, td:first-child { text-align: left; } thead th { border-bottom: 2px solid #9fb0c3; }
-            td.name { font-family: ui-monospace, monospace; font-size: .8rem; max-width: 34rem; overflow: hidden; text-overflow: ellipsis; }
+            td.name { font-family: ui-monospace, monospace; font-size: .8rem; max-width: 25rem; overflow: hidden; text-overflow: ellipsis; }
             .note { background: #fff6e0; border-left: 4px solid #d9a21f; padding: .4rem .8rem; margin: .4rem 0; }
             svg { max-width: 100%; height: auto; } svg text { font: 12px system-ui, sans-serif; fill: #1d2733; }
             .legend span { display: inline-block; margin-right: 1rem; } .legend i { display: inline-block; width: .8rem; height: .8rem; margin-right: .3rem; vertical-align: -1px; }
