@@ -115,8 +115,9 @@ final class TraceCommand implements Runnable {
         @Option(
                 names = "--expect",
                 paramLabel = "TEXT",
-                description = "what the traces should show, e.g. \"send_tensor_dict: A/B >= 10\" or \"step: B-A <= -5ms\";"
-                        + " the exit status is 1 when one is not reproduced, 3 when one is undecided")
+                description =
+                        "what the traces should show, e.g. \"send_tensor_dict: A/B >= 10\" or \"step: B-A <= -5ms\";"
+                                + " the exit status is 1 when one is not reproduced, 3 when one is undecided")
         List<String> expected = List.of();
 
         @Option(names = "--json", paramLabel = "OUT", description = "write everything as JSON")
@@ -148,8 +149,8 @@ final class TraceCommand implements Runnable {
         }
 
         private static RankSet side(Path path, List<String> frames, List<String> notes) {
-            return RankAligner.align(TraceFiles.analyse(
-                    TraceFiles.find(List.of(path)), KernelRules.builtIn(), frames, notes));
+            return RankAligner.align(
+                    TraceFiles.analyse(TraceFiles.find(List.of(path)), KernelRules.builtIn(), frames, notes));
         }
 
         private static int status(TraceDiff diff) {

@@ -15,8 +15,8 @@ import java.util.regex.Pattern;
  * @param text as given
  */
 public record Expectation(String name, Form form, boolean isAtLeast, double bound, String text) {
-    private static final Pattern TEXT = Pattern.compile(
-            "\\s*(.+?)\\s*:\\s*(A\\s*/\\s*B|B\\s*/\\s*A|A\\s*-\\s*B|B\\s*-\\s*A|A|B)\\s*(>=|<=|>|<)\\s*"
+    private static final Pattern TEXT =
+            Pattern.compile("\\s*(.+?)\\s*:\\s*(A\\s*/\\s*B|B\\s*/\\s*A|A\\s*-\\s*B|B\\s*-\\s*A|A|B)\\s*(>=|<=|>|<)\\s*"
                     + "(-?[0-9.]+(?:[eE][-+]?\\d+)?)\\s*(us|ms|s|x)?\\s*");
 
     /** A figure of the two means. */
@@ -84,15 +84,14 @@ public record Expectation(String name, Form form, boolean isAtLeast, double boun
                             + " B-A <= -5ms\"",
                     new IllegalArgumentException(text));
         }
-        Form form =
-                switch (m.group(2).replaceAll("\\s", "")) {
-                    case "A/B" -> Form.A_OVER_B;
-                    case "B/A" -> Form.B_OVER_A;
-                    case "A-B" -> Form.A_MINUS_B;
-                    case "B-A" -> Form.B_MINUS_A;
-                    case "A" -> Form.A;
-                    default -> Form.B;
-                };
+        Form form = switch (m.group(2).replaceAll("\\s", "")) {
+            case "A/B" -> Form.A_OVER_B;
+            case "B/A" -> Form.B_OVER_A;
+            case "A-B" -> Form.A_MINUS_B;
+            case "B-A" -> Form.B_MINUS_A;
+            case "A" -> Form.A;
+            default -> Form.B;
+        };
         String unit = m.group(5) == null ? "" : m.group(5);
         double scale = unit.equals("us") ? 1e-3 : unit.equals("s") ? 1e3 : 1;
         try {

@@ -27,7 +27,8 @@ public record Samples(double[] values, double excludedFirst, boolean isBimodal) 
         }
         double[] rest = Arrays.copyOfRange(values, 1, values.length);
         double middle = Medians.of(rest);
-        double spread = Arrays.stream(rest).max().orElse(0) - Arrays.stream(rest).min().orElse(0);
+        double spread =
+                Arrays.stream(rest).max().orElse(0) - Arrays.stream(rest).min().orElse(0);
         return Math.abs(values[0] - middle) > Math.max(2 * spread, 0.01 * Math.abs(middle));
     }
 

@@ -25,8 +25,7 @@ final class Side {
 
     Side(RankSet set, String name, List<String> notes) {
         this.ranks = set.ranks();
-        this.steps =
-                ranks.stream().mapToInt(r -> r.steps().size()).min().orElse(0);
+        this.steps = ranks.stream().mapToInt(r -> r.steps().size()).min().orElse(0);
         double[] lengths = perStep(s -> s.step().durationNanos() / 1e6);
         this.excludesFirst = Samples.isFirstOutlier(lengths);
         if (excludesFirst) {

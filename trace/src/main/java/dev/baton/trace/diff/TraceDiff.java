@@ -88,9 +88,8 @@ public record TraceDiff(
                         + " falls into two groups of steps: its mean stands for neither");
             }
         }
-        List<Expectation.Judgement> judgements = expectations.stream()
-                .map(e -> judge(e, sideA, sideB))
-                .toList();
+        List<Expectation.Judgement> judgements =
+                expectations.stream().map(e -> judge(e, sideA, sideB)).toList();
         return new TraceDiff(
                 figures,
                 classes,
@@ -121,7 +120,8 @@ public record TraceDiff(
             return rows;
         }
         int layers = Math.min(
-                a.ranks().getFirst().layers().size(), b.ranks().getFirst().layers().size());
+                a.ranks().getFirst().layers().size(),
+                b.ranks().getFirst().layers().size());
         for (int layer = 0; layer < layers; layer++) {
             rows.add(new double[] {layerMicros(a, layer), layerMicros(b, layer)});
         }

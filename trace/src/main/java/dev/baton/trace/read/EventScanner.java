@@ -155,9 +155,7 @@ final class EventScanner {
 
     /** Whether the event scanned last is one to keep. */
     boolean isKept() {
-        return phase == 'X'
-                && kind != NO_KIND
-                && (!isFrame || isFrameKept());
+        return phase == 'X' && kind != NO_KIND && (!isFrame || isFrameKept());
     }
 
     private boolean isFrameKept() {

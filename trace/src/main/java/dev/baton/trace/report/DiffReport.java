@@ -26,7 +26,8 @@ public final class DiffReport {
     public static List<String> verdict(TraceDiff diff) {
         List<String> sentences = new ArrayList<>();
         for (Expectation.Judgement j : diff.judgements()) {
-            sentences.add("Expected " + j.expectation().text() + ": " + j.outcome().title() + ". " + j.why() + ".");
+            sentences.add(
+                    "Expected " + j.expectation().text() + ": " + j.outcome().title() + ". " + j.why() + ".");
         }
         diff.figures().stream()
                 .filter(c -> c.name().equals("step"))
@@ -150,7 +151,8 @@ public final class DiffReport {
         }
         page.heading("Kernels with the largest difference (ms a step)");
         List<List<Object>> rows = new ArrayList<>();
-        for (TraceDiff.KernelPair k : diff.kernels().stream().limit(MOST_KERNELS).toList()) {
+        for (TraceDiff.KernelPair k :
+                diff.kernels().stream().limit(MOST_KERNELS).toList()) {
             rows.add(List.of(
                     Html.Cell.name(k.comparison().name()),
                     k.partner().isEmpty() ? "" : Html.Cell.name(k.partner()),
@@ -161,16 +163,16 @@ public final class DiffReport {
                     interval(k.comparison()),
                     count(k.countA()) + " / " + count(k.countB())));
         }
-        page.table(
-                List.of("kernel", "name in B", "class", "A", "B", "B - A", "95% interval", "launches A / B"), rows);
+        page.table(List.of("kernel", "name in B", "class", "A", "B", "B - A", "95% interval", "launches A / B"), rows);
         if (!diff.transfers().isEmpty()) {
             page.heading("Exchanges: waiting for peers, moving bytes");
             diff.transfers().forEach(page::small);
         }
-        page.small("A sample is one step, averaged over the ranks of its side. Intervals are bootstrap percentiles of the"
-                + " difference of the means (4,000 seeded draws); p is the share of relabellings that differ as much."
-                + " Beyond chance: the interval excludes 0 and p is at most 0.05,"
-                + " which three steps a side can never reach.");
+        page.small(
+                "A sample is one step, averaged over the ranks of its side. Intervals are bootstrap percentiles of the"
+                        + " difference of the means (4,000 seeded draws); p is the share of relabellings that differ as much."
+                        + " Beyond chance: the interval excludes 0 and p is at most 0.05,"
+                        + " which three steps a side can never reach.");
         page.write(file);
     }
 
@@ -213,7 +215,12 @@ public final class DiffReport {
             g.writeEndArray();
             comparisons(g, "figures", diff.figures());
             comparisons(g, "classes", diff.classes());
-            comparisons(g, "kernels", diff.kernels().stream().map(TraceDiff.KernelPair::comparison).toList());
+            comparisons(
+                    g,
+                    "kernels",
+                    diff.kernels().stream()
+                            .map(TraceDiff.KernelPair::comparison)
+                            .toList());
             g.writeArrayPropertyStart("expectations");
             for (Expectation.Judgement j : diff.judgements()) {
                 g.writeStartObject();

@@ -30,8 +30,9 @@ class TraceDiffTest {
             double at = 10_000 * k;
             double jitter = (k * 3) % 4;
             text.annotation("step[DECODE bs=8]", at, 500)
-                    .event("{\"ph\":\"X\",\"cat\":\"python_function\",\"name\":\"pp.py(7): send_tensor_dict\",\"pid\":1,"
-                            + "\"tid\":2,\"ts\":" + (at + 600) + ",\"dur\":" + (sendMicros + jitter) + "}")
+                    .event(
+                            "{\"ph\":\"X\",\"cat\":\"python_function\",\"name\":\"pp.py(7): send_tensor_dict\",\"pid\":1,"
+                                    + "\"tid\":2,\"ts\":" + (at + 600) + ",\"dur\":" + (sendMicros + jitter) + "}")
                     .launch("cudaLaunchKernel", at + 1, 1, 2 * k + 1)
                     .launch("cudaLaunchKernel", at + 2, 1, 2 * k + 2)
                     .kernel("gemm", at + 10, gemmMicros + jitter + (k == 0 ? firstMore : 0), 7, 2 * k + 1)
@@ -76,7 +77,8 @@ class TraceDiffTest {
                 .map(Expectation::parse)
                 .toList();
         TraceDiff diff = TraceDiff.of(slow, fast, expected);
-        assertThat(diff.judgements()).extracting(Expectation.Judgement::outcome)
+        assertThat(diff.judgements())
+                .extracting(Expectation.Judgement::outcome)
                 .containsExactly(
                         Expectation.Outcome.REPRODUCED,
                         Expectation.Outcome.NOT_REPRODUCED,
@@ -90,21 +92,28 @@ class TraceDiffTest {
     @Test
     void anOddFirstStepIsLeftOutAndSaid() throws IOException {
         TraceDiff diff = TraceDiff.of(side("warm", 1000, 5, 0), side("cold", 1000, 5, 5900), List.of());
-        assertThat(diff.notes()).singleElement().asString().contains("the first step of B").contains("left out");
+        assertThat(diff.notes())
+                .singleElement()
+                .asString()
+                .contains("the first step of B")
+                .contains("left out");
         assertThat(diff.figures().getFirst().b().values()).hasSize(7);
         assertThat(diff.figures().getFirst().isBeyondChance()).isFalse();
     }
 
     @Test
     void twoGroupsOfStepsAreFlagged() {
-        assertThat(Samples.isBimodal(new double[] {10, 10.1, 20, 10.2, 20.1, 19.9, 10.05})).isTrue();
-        assertThat(Samples.isBimodal(new double[] {10, 10.1, 10.3, 10.2, 10.25, 10.4, 10.05})).isFalse();
+        assertThat(Samples.isBimodal(new double[] {10, 10.1, 20, 10.2, 20.1, 19.9, 10.05}))
+                .isTrue();
+        assertThat(Samples.isBimodal(new double[] {10, 10.1, 10.3, 10.2, 10.25, 10.4, 10.05}))
+                .isFalse();
         assertThat(Samples.isBimodal(new double[] {1, 2})).isFalse();
     }
 
     @Test
     void permutationMeetsItsDefinition() {
-        assertThat(Chance.permutation(new double[] {1, 2, 3}, new double[] {4, 5, 6})).isCloseTo(0.1, within(1e-12));
+        assertThat(Chance.permutation(new double[] {1, 2, 3}, new double[] {4, 5, 6}))
+                .isCloseTo(0.1, within(1e-12));
         assertThat(Chance.permutation(new double[] {1, 1}, new double[] {1, 1})).isEqualTo(1);
         assertThat(Chance.permutation(new double[] {}, new double[] {1})).isNaN();
     }
@@ -124,8 +133,7 @@ class TraceDiffTest {
                 .map(f -> RankAligner.align(
                         TraceFiles.analyse(TraceFiles.find(List.of(f)), KernelRules.builtIn(), new ArrayList<>())))
                 .toList();
-        TraceDiff diff = TraceDiff.of(
-                sides.get(0), sides.get(1), List.of(Expectation.parse("step: A-B >= 6ms")));
+        TraceDiff diff = TraceDiff.of(sides.get(0), sides.get(1), List.of(Expectation.parse("step: A-B >= 6ms")));
         assertThat(diff.figures().getFirst().difference()).isCloseTo(-6.8, within(0.15));
         assertThat(diff.judgements().getFirst().outcome()).isEqualTo(Expectation.Outcome.REPRODUCED);
         assertThat(diff.kernels().getFirst().partner()).contains("combine_v2");
