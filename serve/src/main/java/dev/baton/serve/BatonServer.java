@@ -66,7 +66,7 @@ public final class BatonServer implements AutoCloseable {
                         AccessLog.of(config.accessLog()),
                         handlers,
                         this::answered),
-                this::handle,
+                new Front(),
                 failures);
         StepDelivery delivery = http.delivery();
         engine.onStepEnd(() -> {
@@ -130,15 +130,24 @@ public final class BatonServer implements AutoCloseable {
         }
     }
 
-    private void handle(Exchange exchange) throws Exception {
-        if (!routesReady) {
-            throw new ServeException(ServeException.Code.UNAVAILABLE, "The server is starting.");
+    /** Asks for the key, then looks for the route. */
+    private final class Front implements HttpHandler {
+        @Override
+        public boolean isQuick(Exchange exchange) {
+            return routesReady && routes.isQuick(exchange);
         }
-        if (!isAllowed(exchange)) {
-            exchange.respond(401, Exchange.JSON, UNAUTHORIZED);
-            return;
+
+        @Override
+        public void handle(Exchange exchange) throws Exception {
+            if (!routesReady) {
+                throw new ServeException(ServeException.Code.UNAVAILABLE, "The server is starting.");
+            }
+            if (!isAllowed(exchange)) {
+                exchange.respond(401, Exchange.JSON, UNAUTHORIZED);
+                return;
+            }
+            routes.handle(exchange);
         }
-        routes.handle(exchange);
     }
 
     private boolean isAllowed(Exchange exchange) {

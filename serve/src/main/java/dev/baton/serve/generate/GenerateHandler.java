@@ -19,6 +19,11 @@ public final class GenerateHandler implements HttpHandler {
     }
 
     @Override
+    public boolean isQuick(Exchange exchange) {
+        return Requests.isQuick(exchange);
+    }
+
+    @Override
     public void handle(Exchange exchange) {
         GenerateRequest body = GenerateRequest.read(exchange.body());
         int n = copies(body);

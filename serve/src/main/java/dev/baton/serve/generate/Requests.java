@@ -11,6 +11,7 @@ import dev.baton.protocol.request.GenerateRequest;
 import dev.baton.serve.ServeConfig;
 import dev.baton.serve.ServeException;
 import dev.baton.serve.TextCodec;
+import dev.baton.serve.http.Exchange;
 import dev.baton.serve.http.StepDelivery;
 import java.util.HexFormat;
 import java.util.List;
@@ -22,6 +23,9 @@ import org.jspecify.annotations.Nullable;
 public final class Requests {
     /** Answers that one HTTP request may ask for, over all its prompts. */
     private static final int MAX_ANSWERS = 65_536;
+
+    /** A body that parses and tokenises in well under a millisecond. */
+    private static final int QUICK_BODY_BYTES = 2_048;
 
     private final Engine engine;
     private final EngineInfo info;
@@ -46,6 +50,11 @@ public final class Requests {
         this.config = config;
         this.delivery = delivery;
         this.metrics = metrics;
+    }
+
+    /** Small enough to be admitted on the event loop. */
+    public static boolean isQuick(Exchange exchange) {
+        return exchange.body().length <= QUICK_BODY_BYTES;
     }
 
     public TextCodec codec() {

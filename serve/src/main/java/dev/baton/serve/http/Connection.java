@@ -264,7 +264,13 @@ final class Connection extends ChannelInboundHandlerAdapter {
                 context.channel().config().setAutoRead(true);
             }
             flushNow();
-            start(next);
+            // Not from here: quick handlers would nest as deep as the client pipelines.
+            active = next;
+            loop.loop.execute(() -> {
+                if (active == next) {
+                    server.handle(next);
+                }
+            });
         } else {
             context.channel().config().setAutoRead(true);
             flushNow();

@@ -208,6 +208,10 @@ public final class HttpServer implements AutoCloseable {
     }
 
     void handle(Exchange exchange) {
+        if (handler.isQuick(exchange)) {
+            run(exchange);
+            return;
+        }
         try {
             config.handlers().execute(() -> run(exchange));
         } catch (RejectedExecutionException e) {

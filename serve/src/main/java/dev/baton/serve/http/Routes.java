@@ -54,6 +54,13 @@ public final class Routes implements HttpHandler {
     }
 
     @Override
+    public boolean isQuick(Exchange exchange) {
+        Map<String, HttpHandler> methods = exact.get(exchange.path());
+        HttpHandler handler = methods == null ? null : methods.get(exchange.method());
+        return handler != null && handler.isQuick(exchange);
+    }
+
+    @Override
     public void handle(Exchange exchange) throws Exception {
         if (isPreflight(exchange)) {
             preflight(exchange);

@@ -23,6 +23,11 @@ public final class CompletionHandler implements HttpHandler {
     }
 
     @Override
+    public boolean isQuick(Exchange exchange) {
+        return Requests.isQuick(exchange);
+    }
+
+    @Override
     public void handle(Exchange exchange) {
         OpenAiBodies.requireJson(exchange);
         CompletionRequest body = CompletionRequest.read(exchange.body());

@@ -1,0 +1,149 @@
+package dev.baton.bench.serve;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+
+/**
+ * What the front end costs with an engine that costs nothing. Servers run in JVMs of their own; their CPU and memory are
+ * read from {@code /proc}, so the load generator's share is not in the figures. Arguments: {@code tokens}, {@code
+ * requests}, {@code idle}, or nothing for all.
+ */
+public final class FrontEndBenchmark {
+    private static final int STREAMS = 2_000;
+    private static final int STEP_MILLIS = 100;
+    private static final int WINDOW_SECONDS = 10;
+    private static final int REPEATS = 3;
+    private static final int REQUESTS = 60_000;
+    private static final List<String> JVM = jvm();
+
+    private FrontEndBenchmark() {}
+
+    /** Flags of the servers; {@code -Dbaton.bench.jvm=...} adds some (a flight recording, another collector). */
+    private static List<String> jvm() {
+        List<String> flags = new ArrayList<>(List.of("-Xmx512m", "-XX:+UseSerialGC"));
+        String more = System.getProperty("baton.bench.jvm", "");
+        if (!more.isBlank()) {
+            flags.addAll(List.of(more.split(" ")));
+        }
+        return List.copyOf(flags);
+    }
+
+    public static void main(String[] args) throws Exception {
+        List<String> what = args.length == 0 ? List.of("tokens", "requests", "idle") : Arrays.asList(args);
+        System.out.println("load average at the start: " + loadAverage() + ", processors "
+                + Runtime.getRuntime().availableProcessors() + ", Java " + Runtime.version());
+        if (what.contains("tokens")) {
+            String chat = "{\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],\"stream\":true,\"max_tokens\":100000}";
+            tokens("chat stream", "/v1/chat/completions", chat);
+            String generate = "{\"text\":\"hi\",\"stream\":true,\"sampling_params\":{\"max_new_tokens\":100000}}";
+            tokens("/generate stream (cumulative)", "/generate", generate);
+        }
+        if (what.contains("requests")) {
+            requests();
+        }
+        if (what.contains("idle")) {
+            idle();
+        }
+        System.out.println("load average at the end: " + loadAverage());
+    }
+
+    /** CPU of the server for each frame over many streams; each step sends one frame on each. */
+    private static void tokens(String name, String path, String body) throws Exception {
+        try (ServerProcess server = new ServerProcess(JVM, "baton", Integer.toString(STEP_MILLIS));
+                Load load = new Load(server.port(), STREAMS, path, body, false)) {
+            // Warm: every stream has begun and the code is compiled.
+            load.await(100L * STREAMS, 60);
+            List<Double> micros = new ArrayList<>();
+            for (int repeat = 0; repeat < REPEATS; repeat++) {
+                double cpu = server.cpuSeconds();
+                long frames = load.received.sum();
+                Thread.sleep(WINDOW_SECONDS * 1_000L);
+                cpu = server.cpuSeconds() - cpu;
+                frames = load.received.sum() - frames;
+                micros.add(cpu / frames * 1e6);
+                print(
+                        "%s: %d streams, %.0f frames/s (asked %d), %.2f us CPU a frame",
+                        name,
+                        STREAMS,
+                        frames / (double) WINDOW_SECONDS,
+                        STREAMS * 1_000 / STEP_MILLIS,
+                        cpu / frames * 1e6);
+            }
+            print("%s: median %.2f us CPU a streamed token (goal 12)", name, median(micros));
+        }
+    }
+
+    /** CPU of a whole request, against the framework's hello world; the two take turns. */
+    private static void requests() throws Exception {
+        String ids = "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16";
+        String body = "{\"input_ids\":[" + ids + "],\"sampling_params\":{\"max_new_tokens\":1,\"temperature\":0}}";
+        List<Double> hello = new ArrayList<>();
+        List<Double> baton = new ArrayList<>();
+        try (ServerProcess bare = new ServerProcess(JVM, "hello");
+                ServerProcess full = new ServerProcess(JVM, "baton", "0")) {
+            request(bare, body, REQUESTS);
+            request(full, body, REQUESTS);
+            for (int repeat = 0; repeat < REPEATS; repeat++) {
+                hello.add(request(bare, body, REQUESTS));
+                baton.add(request(full, body, REQUESTS));
+                print(
+                        "request: hello world %.1f us CPU, /generate %.1f us CPU",
+                        hello.get(repeat),
+                        baton.get(repeat));
+            }
+        }
+        double ratio = median(baton) / median(hello);
+        print("request: %.2f of the hello world's CPU (goal 1.30)", ratio);
+    }
+
+    /** Counted, not timed: a machine that is shared must not shorten the warm-up. */
+    private static double request(ServerProcess server, String body, int count) throws Exception {
+        try (Load load = new Load(server.port(), 32, "/generate", body, true)) {
+            load.await(1_000, 60);
+            double cpu = server.cpuSeconds();
+            long replies = load.received.sum();
+            if (!load.await(replies + count, 300)) {
+                throw new IllegalStateException("no " + count + " replies within 300 s");
+            }
+            return (server.cpuSeconds() - cpu) / (load.received.sum() - replies) * 1e6;
+        }
+    }
+
+    /** Memory of a server that holds streams which say nothing. */
+    private static void idle() throws Exception {
+        String body = "{\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],\"stream\":true,\"max_tokens\":100}";
+        int never = 24 * 3_600 * 1_000;
+        try (ServerProcess server = new ServerProcess(JVM, "baton", Integer.toString(never))) {
+            double before = server.residentMebibytes();
+            try (Load load = new Load(server.port(), STREAMS, "/v1/chat/completions", body, false)) {
+                // The head of each reply has come: the stream is open.
+                while (load.bytes.sum() < STREAMS * 60L) {
+                    Thread.sleep(20);
+                }
+                Thread.sleep(2_000);
+                print(
+                        "idle: %.0f MiB resident before, %.0f MiB with %d idle streams (goal 400)",
+                        before,
+                        server.residentMebibytes(),
+                        STREAMS);
+            }
+        }
+    }
+
+    private static double median(List<Double> values) {
+        return values.stream().sorted().toList().get(values.size() / 2);
+    }
+
+    private static String loadAverage() throws IOException {
+        return Files.readString(Path.of("/proc/loadavg")).strip();
+    }
+
+    private static void print(String format, Object... arguments) {
+        System.out.println(String.format(Locale.ROOT, format, arguments));
+    }
+}
