@@ -186,34 +186,48 @@ public record SamplingParams(
      * @throws ProtocolException INVALID_REQUEST naming the field and the value
      */
     public SamplingParams validate(int vocabularySize) {
-        require(
-                Float.isFinite(temperature) && temperature >= 0,
-                "temperature must be non-negative, got " + temperature + ".");
-        require(topP > 0 && topP <= 1, "top_p must be in (0, 1], got " + topP + ".");
-        require(minP >= 0 && minP <= 1, "min_p must be in [0, 1], got " + minP + ".");
-        require(topK == -1 || topK >= 1, "top_k must be -1 (disable) or at least 1, got " + topK + ".");
-        require(inTwo(frequencyPenalty), "frequency_penalty must be in [-2, 2], got " + frequencyPenalty + ".");
-        require(inTwo(presencePenalty), "presence_penalty must be in [-2, 2], got " + presencePenalty + ".");
-        require(
-                repetitionPenalty > 0 && repetitionPenalty <= 2,
-                "repetition_penalty must be in (0, 2], got " + repetitionPenalty + ".");
-        require(maxNewTokens >= 0, "max_new_tokens must be at least 0, got " + maxNewTokens + ".");
-        require(
-                minNewTokens >= 0 && minNewTokens <= maxNewTokens,
-                "min_new_tokens must be in [0, max_new_tokens(" + maxNewTokens + ")], got " + minNewTokens + ".");
-        require(n >= 1, "n must be at least 1, got " + n + ".");
+        if (!(Float.isFinite(temperature) && temperature >= 0)) {
+                throw invalid("temperature must be non-negative, got " + temperature + ".");
+            }
+        if (!(topP > 0 && topP <= 1)) {
+                throw invalid("top_p must be in (0, 1], got " + topP + ".");
+            }
+        if (!(minP >= 0 && minP <= 1)) {
+                throw invalid("min_p must be in [0, 1], got " + minP + ".");
+            }
+        if (!(topK == -1 || topK >= 1)) {
+                throw invalid("top_k must be -1 (disable) or at least 1, got " + topK + ".");
+            }
+        if (!(inTwo(frequencyPenalty))) {
+                throw invalid("frequency_penalty must be in [-2, 2], got " + frequencyPenalty + ".");
+            }
+        if (!(inTwo(presencePenalty))) {
+                throw invalid("presence_penalty must be in [-2, 2], got " + presencePenalty + ".");
+            }
+        if (!(repetitionPenalty > 0 && repetitionPenalty <= 2)) {
+                throw invalid("repetition_penalty must be in (0, 2], got " + repetitionPenalty + ".");
+            }
+        if (!(maxNewTokens >= 0)) {
+                throw invalid("max_new_tokens must be at least 0, got " + maxNewTokens + ".");
+            }
+        if (!(minNewTokens >= 0 && minNewTokens <= maxNewTokens)) {
+                throw invalid("min_new_tokens must be in [0, max_new_tokens(" + maxNewTokens + ")], got " + minNewTokens + ".");
+            }
+        if (!(n >= 1)) {
+                throw invalid("n must be at least 1, got " + n + ".");
+            }
         for (int id : stopTokenIds) {
-            require(
-                    id >= 0 && id < vocabularySize,
-                    "stop_token_ids must be in [0, " + vocabularySize + "), got " + id + ".");
+            if (!(id >= 0 && id < vocabularySize)) {
+                throw invalid("stop_token_ids must be in [0, " + vocabularySize + "), got " + id + ".");
+            }
         }
         for (var bias : logitBias.entrySet()) {
-            require(
-                    bias.getKey() >= 0 && bias.getKey() < vocabularySize,
-                    "logit_bias keys must be in [0, " + vocabularySize + "), got " + bias.getKey() + ".");
-            require(
-                    Float.isFinite(bias.getValue()),
-                    "logit_bias of " + bias.getKey() + " must be finite, got " + bias.getValue() + ".");
+            if (!(bias.getKey() >= 0 && bias.getKey() < vocabularySize)) {
+                throw invalid("logit_bias keys must be in [0, " + vocabularySize + "), got " + bias.getKey() + ".");
+            }
+            if (!(Float.isFinite(bias.getValue()))) {
+                throw invalid("logit_bias of " + bias.getKey() + " must be finite, got " + bias.getValue() + ".");
+            }
         }
         return this;
     }
@@ -222,9 +236,7 @@ public record SamplingParams(
         return value >= -2 && value <= 2;
     }
 
-    private static void require(boolean holds, String message) {
-        if (!holds) {
-            throw new ProtocolException(ProtocolException.Code.INVALID_REQUEST, message);
-        }
+    private static ProtocolException invalid(String message) {
+        return new ProtocolException(ProtocolException.Code.INVALID_REQUEST, message);
     }
 }

@@ -138,11 +138,29 @@ class RefusalTest {
                             .statusCode())
                     .isEqualTo(200);
             fixture.post("/generate", "{\"text\":[\"a\",\"b\"],\"bootstrap_host\":\"h\",\"bootstrap_room\":40}");
+            fixture.post(
+                    "/v1/completions",
+                    "{\"prompt\":[\"a\",\"b\"],\"max_tokens\":1,\"bootstrap_host\":[\"c1\",\"c2\"],"
+                            + "\"bootstrap_port\":null,\"bootstrap_room\":[70,90]}");
             assertThat(fixture.engine.submitted)
                     .extracting(request -> request.bootstrap().host() + ":"
                             + request.bootstrap().port() + "/"
                             + request.bootstrap().room())
-                    .containsExactly("h1:8999/5", "h2:7/9223372036854775807", "h:8999/40", "h:8999/41");
+                    .containsExactly(
+                            "h1:8999/5",
+                            "h2:7/9223372036854775807",
+                            "h:8999/40",
+                            "h:8999/41",
+                            "c1:8999/70",
+                            "c2:8999/90");
+            fixture.post(
+                    "/generate",
+                    "{\"text\":[\"a\",\"b\"],\"bootstrap_host\":\"h\",\"bootstrap_room\":1,"
+                            + "\"sampling_params\":{\"n\":3}}");
+            assertThat(fixture.engine.submitted.subList(6, 12))
+                    .extracting(request -> request.bootstrap().room())
+                    .doesNotHaveDuplicates()
+                    .allMatch(room -> room >= 0);
         }
     }
 

@@ -176,8 +176,17 @@ public final class JsonBytes {
         if (!Double.isFinite(value)) {
             return raw(NULL);
         }
-        String text = Double.toString(value);
-        return raw(Math.abs(value) >= 1e7 && Math.abs(value) < 1e15 ? new BigDecimal(text).toPlainString() : text);
+        if (Math.abs(value) < 1e7 || Math.abs(value) >= 1e15) {
+            return raw(Double.toString(value));
+        }
+        long millis = Math.round(value * 1e3);
+        if (value < 0 || millis / 1e3 != value) {
+            return raw(new BigDecimal(Double.toString(value)).toPlainString());
+        }
+        number(millis / 1_000).raw('.');
+        long fraction = millis % 1_000;
+        raw((char) ('0' + fraction / 100)).raw((char) ('0' + fraction / 10 % 10));
+        return raw((char) ('0' + fraction % 10));
     }
 
     /** A number with the digits of a float, or null where JSON has none. */

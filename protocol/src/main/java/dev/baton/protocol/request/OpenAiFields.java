@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.BiFunction;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JsonParser;
 import tools.jackson.core.JsonToken;
@@ -27,9 +28,9 @@ final class OpenAiFields {
     private boolean includeUsage;
     private boolean continuousUsage;
     private @Nullable String rid;
-    private @Nullable String host;
-    private @Nullable Integer port;
-    private @Nullable Long room;
+    private List<@Nullable String> hosts = List.of();
+    private List<@Nullable Integer> ports = List.of();
+    private List<@Nullable Long> rooms = List.of();
     private @Nullable Integer dataParallelRank;
 
     OpenAiFields(SamplingParams defaults) {
@@ -64,26 +65,44 @@ final class OpenAiFields {
             case "seed" -> sampling.seed(longInteger(name, parser));
             case "response_format" -> responseFormat(parser);
             case "rid" -> rid = string(name, parser);
-            case "bootstrap_host" -> host = (String) first(name, parser, JsonBody::string);
-            case "bootstrap_port" -> port = (Integer) first(name, parser, JsonBody::integer);
-            case "bootstrap_room" -> room = (Long) first(name, parser, JsonBody::longInteger);
+            case "bootstrap_host" -> hosts = list(name, parser, JsonBody::string);
+            case "bootstrap_port" -> ports = list(name, parser, JsonBody::integer);
+            case "bootstrap_room" -> rooms = list(name, parser, JsonBody::longInteger);
             case "data_parallel_rank", "routed_dp_rank" -> dataParallelRank = integer(name, parser);
             default -> parser.skipChildren();
         }
     }
 
-    private static @Nullable Object first(
-            String name, JsonParser parser, java.util.function.BiFunction<String, JsonParser, Object> reader) {
+    /** One value, or one a prompt as a router sends them. */
+    private static <T> List<@Nullable T> list(
+            String name, JsonParser parser, BiFunction<String, JsonParser, T> reader) {
+        List<@Nullable T> values = new ArrayList<>();
         if (parser.currentToken() != JsonToken.START_ARRAY) {
-            return reader.apply(name, parser);
+            values.add(reader.apply(name, parser));
+        } else {
+            JsonBody.array(name, "a value", parser, (n, p) -> values.add(isNull(p) ? null : reader.apply(n, p)));
         }
-        List<Object> values = new ArrayList<>();
-        JsonBody.array(name, "a value", parser, (n, p) -> {
-            if (!isNull(p)) {
-                values.add(reader.apply(n, p));
+        return values;
+    }
+
+    private static <T> @Nullable T at(List<@Nullable T> values, int i) {
+        return values.isEmpty() ? null : values.get(Math.min(i, values.size() - 1));
+    }
+
+    private List<BootstrapFields> bootstraps() {
+        List<BootstrapFields> list = new ArrayList<>();
+        for (int i = 0; i < rooms.size(); i++) {
+            Long room = rooms.get(i);
+            Integer port = at(ports, i);
+            if (room != null && room < 0) {
+                throw invalid("bootstrap_room must be in [0, 2^63), got " + room + ".");
             }
-        });
-        return values.isEmpty() ? null : values.getFirst();
+            if (port != null && (port < 0 || port > 65_535)) {
+                throw invalid("bootstrap_port must be in [0, 65535], got " + port + ".");
+            }
+            list.add(new BootstrapFields(at(hosts, i), port, room));
+        }
+        return list;
     }
 
     private void streamOptions(JsonParser parser) {
@@ -110,12 +129,6 @@ final class OpenAiFields {
     }
 
     OpenAiOptions options() {
-        if (room != null && room < 0) {
-            throw invalid("bootstrap_room must be in [0, 2^63), got " + room + ".");
-        }
-        if (port != null && (port < 0 || port > 65_535)) {
-            throw invalid("bootstrap_port must be in [0, 65535], got " + port + ".");
-        }
         return new OpenAiOptions(
                 model,
                 stream,
@@ -123,7 +136,7 @@ final class OpenAiFields {
                 continuousUsage,
                 sampling.params(),
                 rid,
-                new BootstrapFields(host, port, room),
+                bootstraps(),
                 dataParallelRank);
     }
 }

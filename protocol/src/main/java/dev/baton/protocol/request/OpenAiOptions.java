@@ -1,6 +1,7 @@
 package dev.baton.protocol.request;
 
 import dev.baton.protocol.SamplingParams;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -12,7 +13,7 @@ import org.jspecify.annotations.Nullable;
  * @param continuousUsage every chunk holds the usage so far
  * @param sampling with the body's fields over the defaults
  * @param rid the client's name for the request; null lets the server choose
- * @param bootstrap of the first prompt; room counts up over the others
+ * @param bootstraps of each prompt; the room of one alone counts up over the prompts
  * @param dataParallelRank null lets the engine choose
  */
 public record OpenAiOptions(
@@ -22,5 +23,21 @@ public record OpenAiOptions(
         boolean continuousUsage,
         SamplingParams sampling,
         @Nullable String rid,
-        BootstrapFields bootstrap,
-        @Nullable Integer dataParallelRank) {}
+        List<BootstrapFields> bootstraps,
+        @Nullable Integer dataParallelRank) {
+    public OpenAiOptions {
+        bootstraps = List.copyOf(bootstraps);
+    }
+
+    /** The fields of the prompt at this index. */
+    public BootstrapFields bootstrap(int prompt) {
+        if (bootstraps.size() > 1 && prompt < bootstraps.size()) {
+            return bootstraps.get(prompt);
+        }
+        BootstrapFields first = bootstraps.isEmpty() ? BootstrapFields.NONE : bootstraps.getFirst();
+        Long room = first.room();
+        return room == null || prompt == 0
+                ? first
+                : new BootstrapFields(first.host(), first.port(), (room + prompt) & Long.MAX_VALUE);
+    }
+}

@@ -63,7 +63,11 @@ class JsonBytesTest {
                         .isEqualTo(value);
             }
         }
-        assertThat(new JsonBytes(1).number(1_795_310_174.711)).hasToString("1795310174.711");
+        for (double seconds : new double[] {1_795_310_174.711, 1_795_310_174.05, -2e9, 1e7, 123_456_789.123_456}) {
+            String text = new JsonBytes(1).number(seconds).toString();
+            assertThat(text).doesNotContain("E");
+            assertThat(JSON.readTree(text).asDouble()).isEqualTo(seconds);
+        }
         assertThat(new JsonBytes(1).number(Double.NaN).raw(' ').number(Float.NEGATIVE_INFINITY))
                 .hasToString("null null");
     }

@@ -12,12 +12,13 @@ import java.time.Instant;
 import java.time.LocalTime;
 import java.time.ZoneId;
 import java.time.format.DateTimeFormatter;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
 
 /**
  * {@code /health} and {@code /health_generate}: 200 when the engine shows a sign of life after the call, 503 when none
- * comes in time. An idle engine is asked for one token; a busy one shows it by its next step.
+ * comes in time. A busy engine shows it by its next step; one that is idle, or makes none soon, is asked for one token.
  */
 public final class HealthHandler {
     private static final System.Logger LOG = System.getLogger(HealthHandler.class.getName());
@@ -25,6 +26,9 @@ public final class HealthHandler {
 
     /** On a prefill or decode server: no other half is asked. */
     private static final String NO_TRANSFER_HOST = "2.2.2.2";
+
+    /** How long the next step of a busy engine is waited for. */
+    private static final long BUSY_NANOS = TimeUnit.SECONDS.toNanos(2);
 
     private final Engine engine;
     private final ServeConfig config;
@@ -60,8 +64,11 @@ public final class HealthHandler {
             return;
         }
         long start = System.nanoTime();
-        String probe = isIdle() ? submitProbe() : null;
-        if (state.awaitSign(start, config.healthTimeoutSeconds())) {
+        long timeout = TimeUnit.SECONDS.toNanos(config.healthTimeoutSeconds());
+        long patience = isIdle() ? 0 : Math.min(timeout, BUSY_NANOS);
+        boolean alive = state.awaitSign(start, patience);
+        String probe = alive ? null : submitProbe();
+        if (alive || state.awaitSign(start, timeout - patience)) {
             state.status(ServerState.Status.UP);
             answer(exchange, 200);
             return;

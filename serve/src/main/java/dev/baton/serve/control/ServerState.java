@@ -1,6 +1,5 @@
 package dev.baton.serve.control;
 
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 
@@ -48,8 +47,8 @@ public final class ServerState {
     }
 
     /** Waits for a sign of life after {@code sinceNanos}; false when none came in time. */
-    boolean awaitSign(long sinceNanos, long timeoutSeconds) throws InterruptedException {
-        long left = TimeUnit.SECONDS.toNanos(timeoutSeconds);
+    boolean awaitSign(long sinceNanos, long timeoutNanos) throws InterruptedException {
+        long left = timeoutNanos;
         lock.lock();
         try {
             waiters++;

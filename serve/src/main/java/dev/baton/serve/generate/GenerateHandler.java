@@ -101,12 +101,17 @@ public final class GenerateHandler implements HttpHandler {
         return seed == null || copy == 0 ? params : params.withSeed(seed + copy);
     }
 
-    /** Copies of one prompt have rooms of their own. */
+    /**
+     * Copies of one prompt have rooms of their own, which both halves compute alike and which do not run into the rooms
+     * of a batch (those count up by one).
+     */
     public static BootstrapFields bootstrap(BootstrapFields fields, int copy) {
         Long room = fields.room();
-        return room == null || copy == 0
-                ? fields
-                : new BootstrapFields(fields.host(), fields.port(), (room + copy) & Long.MAX_VALUE);
+        if (room == null || copy == 0) {
+            return fields;
+        }
+        long mixed = (room ^ (room >>> 29)) * 0xBF58476D1CE4E5B9L + copy * 0x9E3779B97F4A7C15L;
+        return new BootstrapFields(fields.host(), fields.port(), mixed & Long.MAX_VALUE);
     }
 
     private static String rid(GenerateRequest.Item item, EngineRequest request, int copy, int n) {

@@ -65,7 +65,7 @@ final class GenerateReply extends Reply {
         private final int index;
 
         Answer(GenerateAnswer state, int[] askedIds, int index) {
-            super(GenerateReply.this);
+            super(GenerateReply.this, state.logprobs() != null);
             this.state = state;
             this.askedIds = askedIds;
             this.index = index;

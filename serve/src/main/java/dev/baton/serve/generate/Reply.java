@@ -144,10 +144,25 @@ public abstract class Reply {
             stream.end();
         } else if (failure != null) {
             Failures.answer(exchange, failure);
+        } else if (answers.getFirst().isCostly()) {
+            Thread.ofVirtual().name("baton-reply").start(this::respondCostly);
         } else {
-            JsonBytes out = new JsonBytes(512);
-            whole(out);
-            exchange.respond(200, Exchange.JSON, out.array(), out.length(), Map.of());
+            respond();
+        }
+    }
+
+    private void respond() {
+        JsonBytes out = new JsonBytes(512);
+        whole(out);
+        exchange.respond(200, Exchange.JSON, out.array(), out.length(), Map.of());
+    }
+
+    private void respondCostly() {
+        try {
+            answers.forEach(TokenStream::absorbKept);
+            respond();
+        } catch (RuntimeException | OutOfMemoryError e) {
+            new Failures().answer(exchange, e);
         }
     }
 

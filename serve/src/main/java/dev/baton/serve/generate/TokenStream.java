@@ -4,18 +4,22 @@ import dev.baton.engine.request.OutputSink;
 import dev.baton.engine.request.RequestOutput;
 import dev.baton.protocol.FinishReason;
 import dev.baton.protocol.reply.JsonBytes;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
  * One answer on its way to a client. The scheduler's thread hands outputs to {@link #accept}, which only puts them into
  * the step's batch; {@link #push} formats them on the connection's loop. A client that does not keep up gets fewer
- * frames with more in each. Answers that are not streamed are gathered on the scheduler's thread: no loop wakes before
- * the end.
+ * frames with more in each. Answers that are not streamed are gathered on the scheduler's thread, so that no loop wakes
+ * before the end; where log probabilities make that costly, their outputs are only kept, and read by a thread of the
+ * reply's own at the end.
  */
 public abstract class TokenStream implements OutputSink {
     private final Reply reply;
     private final boolean streamed;
+    private final @Nullable List<RequestOutput> kept;
     private final Consumer<RequestOutput> pusher = this::push;
     private @Nullable RequestTimes times;
     private @Nullable Runnable abort;
@@ -23,9 +27,13 @@ public abstract class TokenStream implements OutputSink {
     private boolean held;
     private volatile boolean done;
 
-    protected TokenStream(Reply reply) {
+    /**
+     * @param costly reading an output takes more than a few microseconds (log probabilities)
+     */
+    protected TokenStream(Reply reply, boolean costly) {
         this.reply = reply;
         this.streamed = reply.isStreamed();
+        this.kept = costly && !streamed ? new ArrayList<>() : null;
     }
 
     /** How to end the request at the engine, and where its times go; before it is submitted. */
@@ -44,7 +52,11 @@ public abstract class TokenStream implements OutputSink {
         if (streamed) {
             reply.batch().add(pusher, output);
         } else {
-            absorb(output);
+            if (kept == null) {
+                absorb(output);
+            } else {
+                kept.add(output);
+            }
             if (last) {
                 reply.batch().add(pusher, output);
             }
@@ -81,6 +93,19 @@ public abstract class TokenStream implements OutputSink {
         }
     }
 
+    /** Whether outputs are kept until {@link #absorbKept}. */
+    final boolean isCostly() {
+        return kept != null;
+    }
+
+    /** After the last output: reads what was kept. */
+    final void absorbKept() {
+        if (kept != null) {
+            kept.forEach(this::absorb);
+            kept.clear();
+        }
+    }
+
     /** With interval k, frames go out after token 1, k + 1, 2k + 1 and so on. */
     private boolean isDue(RequestOutput output) {
         int interval = reply.streamInterval();
@@ -108,7 +133,7 @@ public abstract class TokenStream implements OutputSink {
         return finish;
     }
 
-    /** Takes in what a step added: on the loop when streamed, else on the scheduler's thread. */
+    /** Takes in what a step added: on the loop when streamed, else as the class says. */
     protected abstract void absorb(RequestOutput output);
 
     /** The answer is complete; {@code times} is null where nobody keeps them. */

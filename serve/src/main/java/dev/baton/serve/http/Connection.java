@@ -208,6 +208,7 @@ final class Connection extends ChannelInboundHandlerAdapter {
                 server.responseHeaders(),
                 server.noHeaders());
         HttpHeaders headers = response.headers();
+        headers.set(HttpHeaderNames.DATE, loop.date);
         if (content.isReadable()) {
             headers.set(HttpHeaderNames.CONTENT_TYPE, contentType);
         }
@@ -291,6 +292,7 @@ final class Connection extends ChannelInboundHandlerAdapter {
         boolean keepAlive = keepsAlive(exchange);
         var head = new DefaultHttpResponse(
                 HttpVersion.HTTP_1_1, HttpResponseStatus.valueOf(status), server.responseHeaders());
+        head.headers().set(HttpHeaderNames.DATE, loop.date);
         head.headers().set(HttpHeaderNames.CONTENT_TYPE, type);
         chunked = !exchange.request().protocolVersion().equals(HttpVersion.HTTP_1_0);
         if (chunked) {

@@ -2,6 +2,10 @@ package dev.baton.serve.http;
 
 import dev.baton.protocol.reply.JsonBytes;
 import io.netty.channel.EventLoop;
+import io.netty.util.AsciiString;
+import java.time.ZoneOffset;
+import java.time.ZonedDateTime;
+import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -20,8 +24,15 @@ final class LoopState {
     /** Whole seconds since the server started, advanced by the sweep: cheap time for the idle limits. */
     int seconds;
 
+    /** The value of the Date header, renewed by the sweep. */
+    AsciiString date = now();
+
     LoopState(EventLoop loop) {
         this.loop = loop;
+    }
+
+    private static AsciiString now() {
+        return new AsciiString(DateTimeFormatter.RFC_1123_DATE_TIME.format(ZonedDateTime.now(ZoneOffset.UTC)));
     }
 
     /** An empty buffer to build one frame in; valid until the next call. */
@@ -46,6 +57,7 @@ final class LoopState {
     /** Once a second: what was idle or stalled for too long is closed. */
     void sweep() {
         seconds++;
+        date = now();
         for (Connection connection : connections.toArray(Connection[]::new)) {
             connection.checkTimes();
         }

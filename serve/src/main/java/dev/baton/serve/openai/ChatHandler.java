@@ -20,6 +20,11 @@ public final class ChatHandler implements HttpHandler {
     }
 
     @Override
+    public boolean isQuick(Exchange exchange) {
+        return Requests.isQuick(exchange);
+    }
+
+    @Override
     public void handle(Exchange exchange) {
         OpenAiBodies.requireJson(exchange);
         ChatRequest body = ChatRequest.read(exchange.body(), requests.config().chatDefaults());
@@ -37,7 +42,7 @@ public final class ChatHandler implements HttpHandler {
                     ids,
                     GenerateHandler.sampling(options.sampling(), copy),
                     logprobs,
-                    GenerateHandler.bootstrap(options.bootstrap(), copy),
+                    GenerateHandler.bootstrap(options.bootstrap(0), copy),
                     options.dataParallelRank()));
         }
         String id = options.rid() != null ? options.rid() : prepared.getFirst().rid();

@@ -47,7 +47,7 @@ final class ChatReply extends OpenAiReply {
         private boolean roleTold;
 
         Answer(int index) {
-            super(ChatReply.this, index);
+            super(ChatReply.this, index, ChatReply.this.logprobs);
             logprobs = ChatReply.this.logprobs ? new ChatLogprobs(requests.codec()) : null;
         }
 

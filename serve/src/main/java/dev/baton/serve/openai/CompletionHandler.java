@@ -49,7 +49,7 @@ public final class CompletionHandler implements HttpHandler {
                         ids,
                         GenerateHandler.sampling(options.sampling(), copy),
                         logprobs(body),
-                        GenerateHandler.bootstrap(options.bootstrap(), index),
+                        GenerateHandler.bootstrap(options.bootstrap(i), copy),
                         options.dataParallelRank()));
                 echoes.add(echo);
             }

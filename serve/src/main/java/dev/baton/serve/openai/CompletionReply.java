@@ -52,7 +52,7 @@ final class CompletionReply extends OpenAiReply {
         private final @Nullable CompletionLogprobs logprobs;
 
         Answer(int index) {
-            super(CompletionReply.this, index);
+            super(CompletionReply.this, index, CompletionReply.this.logprobs);
             logprobs = CompletionReply.this.logprobs ? new CompletionLogprobs(requests.codec()) : null;
         }
 

@@ -21,8 +21,8 @@ abstract class OpenAiAnswer extends TokenStream {
     private int promptTokens;
     private int completionTokens;
 
-    OpenAiAnswer(Reply reply, int index) {
-        super(reply);
+    OpenAiAnswer(Reply reply, int index, boolean logprobs) {
+        super(reply, logprobs);
         this.index = index;
     }
 
