@@ -284,7 +284,7 @@ final class RouteCommand implements Callable<Integer> {
         flags.computeIfPresent("worker-urls", (key, words) -> addresses(workerUrls, null));
         try (Router router = Router.start(RouterConfig.of(flags))) {
             Runtime.getRuntime().addShutdownHook(new Thread(router::close, "router-close"));
-            System.err.println("Router listens on http://" + router.address().getHostString() + ":" + router.port());
+            System.err.println("Router listens on " + router.url());
             router.awaitClosed();
         }
         return 0;

@@ -5,7 +5,7 @@ import java.util.List;
 import java.util.Map;
 
 /** One token a UTF-8 byte. */
-public final class ByteCodec implements TextCodec {
+public class ByteCodec implements TextCodec {
     public static final int VOCABULARY = 256;
 
     @Override

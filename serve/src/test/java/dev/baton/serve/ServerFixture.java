@@ -29,9 +29,13 @@ public final class ServerFixture implements AutoCloseable {
     }
 
     public ServerFixture(FakeEngine engine, UnaryOperator<ServeConfig.Builder> change) {
+        this(engine, new ByteCodec(), change);
+    }
+
+    public ServerFixture(FakeEngine engine, TextCodec codec, UnaryOperator<ServeConfig.Builder> change) {
         this.engine = engine;
         var config = ServeConfig.of("models/fake").port(0).accessLog(false).healthTimeoutSeconds(5);
-        server = BatonServer.start(change.apply(config).build(), engine, new ByteCodec());
+        server = BatonServer.start(change.apply(config).build(), engine, codec);
         server.ready();
     }
 

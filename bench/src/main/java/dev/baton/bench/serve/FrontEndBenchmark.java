@@ -1,8 +1,5 @@
 package dev.baton.bench.serve;
 
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -16,16 +13,20 @@ import java.util.Locale;
 public final class FrontEndBenchmark {
     private static final int STREAMS = 2_000;
     private static final int STEP_MILLIS = 100;
-    private static final int WINDOW_SECONDS = 10;
-    private static final int REPEATS = 3;
+    private static final String STEP = Integer.toString(STEP_MILLIS);
+    private static final int WINDOW_SECONDS = 5;
+    private static final int REPEATS = 5;
     private static final int REQUESTS = 60_000;
+
+    /** Until the compiler has done with a whole request, which takes longer than with a hello world. */
+    private static final int WARM_UP_REQUESTS = 250_000;
     private static final List<String> JVM = jvm();
 
     private FrontEndBenchmark() {}
 
     /** Flags of the servers; {@code -Dbaton.bench.jvm=...} adds some (a flight recording, another collector). */
     private static List<String> jvm() {
-        List<String> flags = new ArrayList<>(List.of("-Xmx512m", "-XX:+UseSerialGC"));
+        List<String> flags = new ArrayList<>(List.of("-Xmx512m", "-XX:+UseParallelGC"));
         String more = System.getProperty("baton.bench.jvm", "");
         if (!more.isBlank()) {
             flags.addAll(List.of(more.split(" ")));
@@ -35,13 +36,14 @@ public final class FrontEndBenchmark {
 
     public static void main(String[] args) throws Exception {
         List<String> what = args.length == 0 ? List.of("tokens", "requests", "idle") : Arrays.asList(args);
-        System.out.println("load average at the start: " + loadAverage() + ", processors "
+        System.out.println("load average at the start: " + Proc.load() + ", processors "
                 + Runtime.getRuntime().availableProcessors() + ", Java " + Runtime.version());
         if (what.contains("tokens")) {
+            tokens("the framework alone, frames of 240 bytes", "/", "{}", "frames", STEP, "240");
             String chat = "{\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],\"stream\":true,\"max_tokens\":100000}";
-            tokens("chat stream", "/v1/chat/completions", chat);
+            tokens("chat stream", "/v1/chat/completions", chat, "baton", STEP);
             String generate = "{\"text\":\"hi\",\"stream\":true,\"sampling_params\":{\"max_new_tokens\":100000}}";
-            tokens("/generate stream (cumulative)", "/generate", generate);
+            tokens("/generate stream (cumulative)", "/generate", generate, "baton", STEP);
         }
         if (what.contains("requests")) {
             requests();
@@ -49,32 +51,35 @@ public final class FrontEndBenchmark {
         if (what.contains("idle")) {
             idle();
         }
-        System.out.println("load average at the end: " + loadAverage());
+        System.out.println("load average at the end: " + Proc.load());
     }
 
     /** CPU of the server for each frame over many streams; each step sends one frame on each. */
-    private static void tokens(String name, String path, String body) throws Exception {
-        try (ServerProcess server = new ServerProcess(JVM, "baton", Integer.toString(STEP_MILLIS));
-                Load load = new Load(server.port(), STREAMS, path, body, false)) {
+    private static void tokens(String name, String path, String body, String... server) throws Exception {
+        try (ServerProcess process = new ServerProcess(JVM, server);
+                Load load = new Load(process.port(), STREAMS, Load.request(path, body), false)) {
             // Warm: every stream has begun and the code is compiled.
             load.await(100L * STREAMS, 60);
             List<Double> micros = new ArrayList<>();
             for (int repeat = 0; repeat < REPEATS; repeat++) {
-                double cpu = server.cpuSeconds();
+                Proc.Cpu before = process.proc().cpu();
                 long frames = load.received.sum();
+                long bytes = load.bytes.sum();
                 Thread.sleep(WINDOW_SECONDS * 1_000L);
-                cpu = server.cpuSeconds() - cpu;
+                Proc.Cpu cpu = process.proc().cpu().since(before);
                 frames = load.received.sum() - frames;
-                micros.add(cpu / frames * 1e6);
+                micros.add(cpu.total() / frames * 1e6);
                 print(
-                        "%s: %d streams, %.0f frames/s (asked %d), %.2f us CPU a frame",
+                        "%s: %.0f frames/s (asked %d) of %d bytes, %.2f us CPU a frame (user %.2f, system %.2f)",
                         name,
-                        STREAMS,
                         frames / (double) WINDOW_SECONDS,
                         STREAMS * 1_000 / STEP_MILLIS,
-                        cpu / frames * 1e6);
+                        (load.bytes.sum() - bytes) / frames,
+                        cpu.total() / frames * 1e6,
+                        cpu.user() / frames * 1e6,
+                        cpu.system() / frames * 1e6);
             }
-            print("%s: median %.2f us CPU a streamed token (goal 12)", name, median(micros));
+            print("%s: median %.2f us CPU a frame over %d streams (goal 12)", name, median(micros), STREAMS);
         }
     }
 
@@ -86,8 +91,8 @@ public final class FrontEndBenchmark {
         List<Double> baton = new ArrayList<>();
         try (ServerProcess bare = new ServerProcess(JVM, "hello");
                 ServerProcess full = new ServerProcess(JVM, "baton", "0")) {
-            request(bare, body, REQUESTS);
-            request(full, body, REQUESTS);
+            request(bare, body, WARM_UP_REQUESTS);
+            request(full, body, WARM_UP_REQUESTS);
             for (int repeat = 0; repeat < REPEATS; repeat++) {
                 hello.add(request(bare, body, REQUESTS));
                 baton.add(request(full, body, REQUESTS));
@@ -103,14 +108,14 @@ public final class FrontEndBenchmark {
 
     /** Counted, not timed: a machine that is shared must not shorten the warm-up. */
     private static double request(ServerProcess server, String body, int count) throws Exception {
-        try (Load load = new Load(server.port(), 32, "/generate", body, true)) {
+        try (Load load = new Load(server.port(), 32, Load.request("/generate", body), true)) {
             load.await(1_000, 60);
-            double cpu = server.cpuSeconds();
+            double cpu = server.proc().cpuSeconds();
             long replies = load.received.sum();
             if (!load.await(replies + count, 300)) {
                 throw new IllegalStateException("no " + count + " replies within 300 s");
             }
-            return (server.cpuSeconds() - cpu) / (load.received.sum() - replies) * 1e6;
+            return (server.proc().cpuSeconds() - cpu) / (load.received.sum() - replies) * 1e6;
         }
     }
 
@@ -119,8 +124,8 @@ public final class FrontEndBenchmark {
         String body = "{\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],\"stream\":true,\"max_tokens\":100}";
         int never = 24 * 3_600 * 1_000;
         try (ServerProcess server = new ServerProcess(JVM, "baton", Integer.toString(never))) {
-            double before = server.residentMebibytes();
-            try (Load load = new Load(server.port(), STREAMS, "/v1/chat/completions", body, false)) {
+            double before = server.proc().residentMebibytes();
+            try (Load load = new Load(server.port(), STREAMS, Load.request("/v1/chat/completions", body), false)) {
                 // The head of each reply has come: the stream is open.
                 while (load.bytes.sum() < STREAMS * 60L) {
                     Thread.sleep(20);
@@ -129,7 +134,7 @@ public final class FrontEndBenchmark {
                 print(
                         "idle: %.0f MiB resident before, %.0f MiB with %d idle streams (goal 400)",
                         before,
-                        server.residentMebibytes(),
+                        server.proc().residentMebibytes(),
                         STREAMS);
             }
         }
@@ -137,10 +142,6 @@ public final class FrontEndBenchmark {
 
     private static double median(List<Double> values) {
         return values.stream().sorted().toList().get(values.size() / 2);
-    }
-
-    private static String loadAverage() throws IOException {
-        return Files.readString(Path.of("/proc/loadavg")).strip();
     }
 
     private static void print(String format, Object... arguments) {

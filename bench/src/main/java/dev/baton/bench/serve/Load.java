@@ -30,12 +30,9 @@ final class Load implements AutoCloseable {
     /**
      * @param closedLoop a new request follows each reply; else one request a connection and frames are counted
      */
-    Load(int port, int connections, String path, String body, boolean closedLoop) throws InterruptedException {
+    Load(int port, int connections, byte[] request, boolean closedLoop) throws InterruptedException {
         Transport transport = Transport.best();
         loops = transport.eventLoops(1, "load");
-        byte[] request = ("POST " + path + " HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
-                        + "Content-Length: " + body.length() + "\r\n\r\n" + body)
-                .getBytes(StandardCharsets.ISO_8859_1);
         Bootstrap bootstrap = new Bootstrap()
                 .group(loops)
                 .channel(transport.clientChannel())
@@ -52,6 +49,13 @@ final class Load implements AutoCloseable {
                     .sync()
                     .channel());
         }
+    }
+
+    /** A JSON POST as it goes over the wire. */
+    static byte[] request(String path, String body) {
+        return ("POST " + path + " HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
+                        + "Content-Length: " + body.length() + "\r\n\r\n" + body)
+                .getBytes(StandardCharsets.ISO_8859_1);
     }
 
     private final class Client extends ChannelInboundHandlerAdapter {

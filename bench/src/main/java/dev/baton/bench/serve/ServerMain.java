@@ -4,6 +4,9 @@ import dev.baton.serve.BatonServer;
 import dev.baton.serve.ServeConfig;
 import dev.baton.serve.TextCodec;
 import dev.baton.serve.http.Transport;
+import dev.baton.serve.router.Router;
+import dev.baton.serve.router.RouterConfig;
+import dev.baton.serve.router.WorkerAddress;
 import io.netty.bootstrap.ServerBootstrap;
 import io.netty.buffer.Unpooled;
 import io.netty.channel.Channel;
@@ -26,14 +29,21 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * The server process of {@link FrontEndBenchmark}: {@code baton STEP_MILLIS} or {@code hello}. Prints {@code PORT n} and
- * runs until its input closes.
+ * The server processes of {@link FrontEndBenchmark} and {@link RouterBenchmark}: {@code baton STEP_MILLIS}, {@code hello},
+ * {@code frames STEP_MILLIS BYTES}, {@code worker PORT} or {@code router PREFILL_PORT DECODE_PORT}. Prints {@code PORT n} and runs until its input closes.
  */
 public final class ServerMain {
     private ServerMain() {}
 
     public static void main(String[] args) throws Exception {
-        int port = args[0].equals("hello") ? hello() : baton(Integer.parseInt(args[1]));
+        int port =
+                switch (args[0]) {
+                    case "hello" -> fixed(0);
+                    case "worker" -> fixed(Integer.parseInt(args[1]));
+                    case "frames" -> Frames.serve(Integer.parseInt(args[1]), Integer.parseInt(args[2]));
+                    case "router" -> router(args[1], args[2]);
+                    default -> baton(Integer.parseInt(args[1]));
+                };
         System.out.println("PORT " + port);
         System.out.flush();
         while (System.in.read() >= 0) {
@@ -49,9 +59,21 @@ public final class ServerMain {
         return server.port();
     }
 
+    /** A router as {@code baton route} starts it. */
+    private static int router(String prefillPort, String decodePort) {
+        Map<String, Object> flags = Map.of(
+                "host", "127.0.0.1",
+                "port", 0,
+                "pd_disaggregation", true,
+                "prefill", List.of(new WorkerAddress("http://127.0.0.1:" + prefillPort, 8_998)),
+                "decode", List.of(new WorkerAddress("http://127.0.0.1:" + decodePort, null)));
+        return Router.start(RouterConfig.of(flags)).port();
+    }
+
     /** The framework alone: a whole request in, a fixed JSON body of the same size as {@code /generate}'s reply out. */
-    private static int hello() throws InterruptedException {
-        byte[] body = ("{\"text\":\" word\",\"pad\":\"" + "x".repeat(270) + "\"}").getBytes(StandardCharsets.UTF_8);
+    private static int fixed(int port) throws InterruptedException {
+        byte[] body =
+                ("{\"text\":\" word\",\"pad\":\"" + "x".repeat(270) + "\"}").getBytes(StandardCharsets.UTF_8);
         Transport transport = Transport.best();
         Channel channel = new ServerBootstrap()
                 .group(transport.eventLoops(Math.min(8, Runtime.getRuntime().availableProcessors()), "hello"))
@@ -68,7 +90,7 @@ public final class ServerMain {
                                 .addLast(new HttpServerCodec(), new HttpObjectAggregator(1 << 20), new Hello(body));
                     }
                 })
-                .bind(new InetSocketAddress("127.0.0.1", 0))
+                .bind(new InetSocketAddress("127.0.0.1", port))
                 .sync()
                 .channel();
         return ((InetSocketAddress) channel.localAddress()).getPort();

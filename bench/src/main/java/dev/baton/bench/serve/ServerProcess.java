@@ -4,7 +4,6 @@ import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -12,8 +11,6 @@ import java.util.concurrent.TimeUnit;
 
 /** A JVM that runs {@link ServerMain}, watched through {@code /proc}. */
 final class ServerProcess implements AutoCloseable {
-    private static final long TICKS_A_SECOND = 100;
-
     private final Process process;
     private final int port;
 
@@ -43,21 +40,8 @@ final class ServerProcess implements AutoCloseable {
         return port;
     }
 
-    /** CPU seconds of the process so far, user and system. */
-    double cpuSeconds() throws IOException {
-        String stat = Files.readString(Path.of("/proc/" + process.pid() + "/stat"));
-        String[] fields = stat.substring(stat.lastIndexOf(')') + 2).split(" ");
-        return (Long.parseLong(fields[11]) + Long.parseLong(fields[12])) / (double) TICKS_A_SECOND;
-    }
-
-    /** Resident memory in MiB. */
-    double residentMebibytes() throws IOException {
-        for (String line : Files.readAllLines(Path.of("/proc/" + process.pid() + "/status"))) {
-            if (line.startsWith("VmRSS:")) {
-                return Long.parseLong(line.replaceAll("[^0-9]", "")) / 1024.0;
-            }
-        }
-        throw new IOException("no VmRSS");
+    Proc proc() {
+        return new Proc(process.pid());
     }
 
     @Override

@@ -2,6 +2,7 @@ package dev.baton.lab.client;
 
 import dev.baton.lab.LabException;
 import dev.baton.lab.workload.DatasetName;
+import dev.baton.protocol.Suggestion;
 import java.net.URI;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -251,7 +252,10 @@ public record ServingBenchmarkConfig(
         for (Map.Entry<String, ? extends @Nullable Object> flag : flags.entrySet()) {
             String key = flag.getKey().replace('-', '_');
             if (!tree.has(key)) {
-                throw invalid("unknown key '" + flag.getKey() + "'" + nearest(key, tree));
+                throw invalid("unknown key '" + flag.getKey() + "'"
+                        + Suggestion.of(key, tree.propertyNames())
+                                .map(name -> "; did you mean '" + name + "'?")
+                                .orElse(""));
             }
             tree.set(key, MAPPER.valueToTree(number(flag.getValue())));
         }
@@ -293,37 +297,6 @@ public record ServingBenchmarkConfig(
                 ? "unknown key " + u.getPropertyName()
                 : e.getOriginalMessage();
         return new LabException(LabException.Code.INVALID_CONFIG, path + text, e);
-    }
-
-    private static String nearest(String key, ObjectNode tree) {
-        String best = "";
-        int bestDistance = Math.max(2, key.length() / 3) + 1;
-        for (String name : tree.propertyNames()) {
-            int distance = distance(key, name);
-            if (distance < bestDistance) {
-                bestDistance = distance;
-                best = name;
-            }
-        }
-        return best.isEmpty() ? "" : "; did you mean '" + best + "'?";
-    }
-
-    /** Edit distance (Levenshtein). */
-    private static int distance(String a, String b) {
-        int[] row = new int[b.length() + 1];
-        for (int j = 0; j <= b.length(); j++) {
-            row[j] = j;
-        }
-        for (int i = 1; i <= a.length(); i++) {
-            int diagonal = row[0];
-            row[0] = i;
-            for (int j = 1; j <= b.length(); j++) {
-                int substituted = diagonal + (a.charAt(i - 1) == b.charAt(j - 1) ? 0 : 1);
-                diagonal = row[j];
-                row[j] = Math.min(substituted, Math.min(row[j], row[j - 1]) + 1);
-            }
-        }
-        return row[b.length()];
     }
 
     private static void atLeast(String key, int value, int least) {

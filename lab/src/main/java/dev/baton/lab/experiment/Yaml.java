@@ -1,7 +1,7 @@
 package dev.baton.lab.experiment;
 
 import dev.baton.lab.LabException;
-import dev.baton.protocol.flag.Suggestion;
+import dev.baton.protocol.Suggestion;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;

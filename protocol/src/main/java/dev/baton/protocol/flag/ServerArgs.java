@@ -2,6 +2,7 @@ package dev.baton.protocol.flag;
 
 import dev.baton.protocol.ProtocolException;
 import dev.baton.protocol.ProtocolException.Code;
+import dev.baton.protocol.Suggestion;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashSet;

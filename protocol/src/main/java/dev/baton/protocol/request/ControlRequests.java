@@ -46,7 +46,7 @@ public final class ControlRequests {
                 found.key = true;
                 found.seconds = isNull(parser) ? 0 : JsonBody.number(name, parser);
             } else {
-                throw invalid("Unknown field '" + name + "'." + Suggestion.text(name, List.of("forward_sleep_time")));
+                throw invalid("Unknown field '" + name + "'." + JsonBody.meant(name, List.of("forward_sleep_time")));
             }
         });
         if (!found.key) {
@@ -119,7 +119,7 @@ public final class ControlRequests {
 
         void read(String name, JsonParser parser) {
             if (!PROFILE_FIELDS.contains(name)) {
-                throw invalid("Unknown field '" + name + "'." + Suggestion.text(name, PROFILE_FIELDS));
+                throw invalid("Unknown field '" + name + "'." + JsonBody.meant(name, PROFILE_FIELDS));
             }
             if (isNull(parser)) {
                 return;

@@ -34,6 +34,7 @@ final class GenerateFields {
             "bootstrap_host",
             "bootstrap_port",
             "bootstrap_room",
+            "extra_key",
             "data_parallel_rank",
             "routed_dp_rank");
 
@@ -47,7 +48,6 @@ final class GenerateFields {
             "background",
             "conversation_id",
             "priority",
-            "extra_key",
             "no_logs",
             "custom_labels",
             "return_bytes",
@@ -81,6 +81,7 @@ final class GenerateFields {
     private @Nullable Object host;
     private @Nullable Object port;
     private @Nullable Object room;
+    private @Nullable Object extraKey;
     private @Nullable Integer dataParallelRank;
     private boolean embeds;
     private boolean textInLogprobs;
@@ -109,7 +110,7 @@ final class GenerateFields {
         } else if (PASSED_OVER.contains(name)) {
             parser.skipChildren();
         } else {
-            throw invalid("Unknown field '" + name + "'." + Suggestion.text(name, ALL));
+            throw invalid("Unknown field '" + name + "'." + JsonBody.meant(name, ALL));
         }
     }
 
@@ -128,6 +129,7 @@ final class GenerateFields {
             case "bootstrap_host" -> host = oneOrList(name, parser, "a string", JsonBody::string);
             case "bootstrap_port" -> port = oneOrList(name, parser, "an integer", JsonBody::integer);
             case "bootstrap_room" -> room = oneOrList(name, parser, "an integer", JsonBody::longInteger);
+            case "extra_key" -> extraKey = oneOrList(name, parser, "a string", JsonBody::string);
             case "data_parallel_rank", "routed_dp_rank" -> dataParallelRank = integer(name, parser);
             default -> throw new IllegalStateException(name);
         }
@@ -164,7 +166,8 @@ final class GenerateFields {
                     params,
                     logprobs(i, count, batch),
                     bootstrap(i, count, batch),
-                    dataParallelRank));
+                    dataParallelRank,
+                    (String) at("extra_key", extraKey, i, count, batch)));
         }
         return new GenerateRequest(items, batch, stream, interval, textInLogprobs);
     }

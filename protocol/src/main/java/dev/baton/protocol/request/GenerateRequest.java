@@ -30,6 +30,7 @@ public record GenerateRequest(
      * @param sampling not yet held against the vocabulary
      * @param logprobs null for none
      * @param dataParallelRank null lets the engine choose
+     * @param cacheSalt {@code extra_key}: cached prefixes are shared only where it is the same; null for none
      */
     public record Item(
             @Nullable String rid,
@@ -38,7 +39,8 @@ public record GenerateRequest(
             SamplingParams sampling,
             @Nullable Logprobs logprobs,
             BootstrapFields bootstrap,
-            @Nullable Integer dataParallelRank) {}
+            @Nullable Integer dataParallelRank,
+            @Nullable String cacheSalt) {}
 
     /**
      * @param startPosition first prompt position wanted; -1 for output tokens only

@@ -1,6 +1,7 @@
 package dev.baton.protocol.request;
 
 import dev.baton.protocol.ProtocolException;
+import dev.baton.protocol.Suggestion;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -205,6 +206,13 @@ final class JsonBody {
 
     static ProtocolException wrong(String field, String expected, JsonParser parser) {
         return invalid(field + " must be " + expected + ", got " + shown(parser) + ".");
+    }
+
+    /** {@code " Did you mean 'x'?"}, or nothing when no known name is near. */
+    static String meant(String unknown, Iterable<String> known) {
+        return Suggestion.of(unknown, known)
+                .map(name -> " Did you mean '" + name + "'?")
+                .orElse("");
     }
 
     static ProtocolException invalid(String message) {

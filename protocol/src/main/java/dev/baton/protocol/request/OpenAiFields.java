@@ -11,6 +11,7 @@ import dev.baton.protocol.SamplingParams;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.function.BiFunction;
 import org.jspecify.annotations.Nullable;
@@ -31,6 +32,8 @@ final class OpenAiFields {
     private List<@Nullable String> hosts = List.of();
     private List<@Nullable Integer> ports = List.of();
     private List<@Nullable Long> rooms = List.of();
+    private List<@Nullable String> salts = List.of();
+    private List<@Nullable String> extraKeys = List.of();
     private @Nullable Integer dataParallelRank;
 
     OpenAiFields(SamplingParams defaults) {
@@ -68,6 +71,8 @@ final class OpenAiFields {
             case "bootstrap_host" -> hosts = list(name, parser, JsonBody::string);
             case "bootstrap_port" -> ports = list(name, parser, JsonBody::integer);
             case "bootstrap_room" -> rooms = list(name, parser, JsonBody::longInteger);
+            case "cache_salt" -> salts = list(name, parser, JsonBody::string);
+            case "extra_key" -> extraKeys = list(name, parser, JsonBody::string);
             case "data_parallel_rank", "routed_dp_rank" -> dataParallelRank = integer(name, parser);
             default -> parser.skipChildren();
         }
@@ -105,6 +110,15 @@ final class OpenAiFields {
         return list;
     }
 
+    /** The two names are one key, as there: the one behind the other. */
+    private List<String> cacheSalts() {
+        List<String> list = new ArrayList<>();
+        for (int i = 0; i < Math.max(salts.size(), extraKeys.size()); i++) {
+            list.add(Objects.requireNonNullElse(at(salts, i), "") + Objects.requireNonNullElse(at(extraKeys, i), ""));
+        }
+        return list;
+    }
+
     private void streamOptions(JsonParser parser) {
         if (parser.currentToken() != JsonToken.START_OBJECT) {
             throw JsonBody.wrong("stream_options", "an object", parser);
@@ -137,6 +151,7 @@ final class OpenAiFields {
                 sampling.params(),
                 rid,
                 bootstraps(),
+                cacheSalts(),
                 dataParallelRank);
     }
 }

@@ -14,6 +14,7 @@ import org.jspecify.annotations.Nullable;
  * @param sampling with the body's fields over the defaults
  * @param rid the client's name for the request; null lets the server choose
  * @param bootstraps of each prompt; the room of one alone counts up over the prompts
+ * @param cacheSalts of each prompt, or one for all; empty for none
  * @param dataParallelRank null lets the engine choose
  */
 public record OpenAiOptions(
@@ -24,12 +25,20 @@ public record OpenAiOptions(
         SamplingParams sampling,
         @Nullable String rid,
         List<BootstrapFields> bootstraps,
+        List<String> cacheSalts,
         @Nullable Integer dataParallelRank) {
     public OpenAiOptions {
         bootstraps = List.copyOf(bootstraps);
+        cacheSalts = List.copyOf(cacheSalts);
     }
 
-    /** The fields of the prompt at this index. */
+    /** The cache salt of the prompt at this index; null for none. */
+    public @Nullable String cacheSalt(int prompt) {
+        String salt = cacheSalts.isEmpty() ? "" : cacheSalts.get(Math.min(prompt, cacheSalts.size() - 1));
+        return salt.isEmpty() ? null : salt;
+    }
+
+    /** The bootstrap fields of the prompt at this index. */
     public BootstrapFields bootstrap(int prompt) {
         if (bootstraps.size() > 1 && prompt < bootstraps.size()) {
             return bootstraps.get(prompt);

@@ -5,6 +5,7 @@ import static dev.baton.protocol.request.JsonBody.integer;
 import static dev.baton.protocol.request.JsonBody.invalid;
 import static dev.baton.protocol.request.JsonBody.isNull;
 import static dev.baton.protocol.request.JsonBody.longInteger;
+import static dev.baton.protocol.request.JsonBody.meant;
 import static dev.baton.protocol.request.JsonBody.number;
 import static dev.baton.protocol.request.JsonBody.strings;
 
@@ -99,7 +100,7 @@ final class SamplingFields {
         }
         JsonBody.fields(parser, (name, p) -> {
             if (!NATIVE.contains(name)) {
-                throw invalid("Unknown key '" + name + "' in " + field + "." + Suggestion.text(name, NATIVE));
+                throw invalid("Unknown key '" + name + "' in " + field + "." + meant(name, NATIVE));
             }
             fields.read(name, p);
         });

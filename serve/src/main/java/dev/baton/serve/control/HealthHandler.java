@@ -27,7 +27,7 @@ public final class HealthHandler {
     /** On a prefill or decode server: no other half is asked. */
     private static final String NO_TRANSFER_HOST = "2.2.2.2";
 
-    /** How long the next step of a busy engine is waited for. */
+    /** How long the next step of a busy engine is waited for, at most; then it is asked like an idle one. */
     private static final long BUSY_NANOS = TimeUnit.SECONDS.toNanos(2);
 
     private final Engine engine;
@@ -65,7 +65,7 @@ public final class HealthHandler {
         }
         long start = System.nanoTime();
         long timeout = TimeUnit.SECONDS.toNanos(config.healthTimeoutSeconds());
-        long patience = isIdle() ? 0 : Math.min(timeout, BUSY_NANOS);
+        long patience = isIdle() ? 0 : Math.min(timeout / 2, BUSY_NANOS);
         boolean alive = state.awaitSign(start, patience);
         String probe = alive ? null : submitProbe();
         if (alive || state.awaitSign(start, timeout - patience)) {

@@ -92,7 +92,8 @@ public final class GenerateHandler implements HttpHandler {
                 sampling(item.sampling(), copy),
                 spec,
                 bootstrap(item.bootstrap(), copy),
-                item.dataParallelRank());
+                item.dataParallelRank(),
+                item.cacheSalt());
     }
 
     /** Copies of one prompt with a seed differ: each has its own. */

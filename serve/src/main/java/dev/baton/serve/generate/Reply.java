@@ -144,7 +144,7 @@ public abstract class Reply {
             stream.end();
         } else if (failure != null) {
             Failures.answer(exchange, failure);
-        } else if (answers.getFirst().isCostly()) {
+        } else if (answers.stream().anyMatch(TokenStream::isCostly)) {
             Thread.ofVirtual().name("baton-reply").start(this::respondCostly);
         } else {
             respond();

@@ -98,6 +98,7 @@ public final class Requests {
      * @param rid the client's name for the request, null for a new one; the engine's id begins with it
      * @param field what the prompt is called in errors
      * @param bootstrap of this request
+     * @param cacheSalt keeps its cached prefixes apart; null for none
      * @throws ServeException BAD_REQUEST
      * @throws dev.baton.protocol.ProtocolException INVALID_REQUEST
      */
@@ -108,7 +109,8 @@ public final class Requests {
             SamplingParams sampling,
             EngineRequest.@Nullable LogprobSpec logprobs,
             BootstrapFields bootstrap,
-            @Nullable Integer dataParallelRank) {
+            @Nullable Integer dataParallelRank,
+            @Nullable String cacheSalt) {
         checkIds(field, ids);
         SamplingParams resolved = resolveLength(sampling, ids.length).validate(info.vocabularySize());
         checkLength(ids.length, resolved.maxNewTokens());
@@ -119,7 +121,7 @@ public final class Requests {
         if (dataParallelRank != null && (dataParallelRank < 0 || dataParallelRank >= info.dataParallel())) {
             throw bad("data_parallel_rank must be in [0, " + info.dataParallel() + "), got " + dataParallelRank + ".");
         }
-        return new EngineRequest(engineRid(rid), ids, resolved, logprobs, other, dataParallelRank);
+        return new EngineRequest(engineRid(rid), ids, resolved, logprobs, other, dataParallelRank, cacheSalt);
     }
 
     /**

@@ -43,7 +43,8 @@ public final class ChatHandler implements HttpHandler {
                     GenerateHandler.sampling(options.sampling(), copy),
                     logprobs,
                     GenerateHandler.bootstrap(options.bootstrap(0), copy),
-                    options.dataParallelRank()));
+                    options.dataParallelRank(),
+                    options.cacheSalt(0)));
         }
         String id = options.rid() != null ? options.rid() : prepared.getFirst().rid();
         var chunks = new ChatChunks(id, OpenAiBodies.epochSeconds(), OpenAiBodies.model(options, requests));

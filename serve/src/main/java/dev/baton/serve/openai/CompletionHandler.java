@@ -50,7 +50,8 @@ public final class CompletionHandler implements HttpHandler {
                         GenerateHandler.sampling(options.sampling(), copy),
                         logprobs(body),
                         GenerateHandler.bootstrap(options.bootstrap(i), copy),
-                        options.dataParallelRank()));
+                        options.dataParallelRank(),
+                        options.cacheSalt(i)));
                 echoes.add(echo);
             }
         }

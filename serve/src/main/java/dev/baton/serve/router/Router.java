@@ -148,14 +148,15 @@ public final class Router implements AutoCloseable {
                 key -> new UpstreamPool(key, Epoll.isAvailable() ? EpollSocketChannel.class : NioSocketChannel.class));
     }
 
-    /** Where it listens. */
-    public InetSocketAddress address() {
-        return (InetSocketAddress) server.localAddress();
-    }
-
     /** The port it listens on. */
     public int port() {
-        return address().getPort();
+        return ((InetSocketAddress) server.localAddress()).getPort();
+    }
+
+    /** {@code http://HOST:PORT} with the host as configured: {@code 0.0.0.0} stands for every address of the machine. */
+    public String url() {
+        String host = core.config().host();
+        return "http://" + (host.contains(":") ? "[" + host + "]" : host) + ":" + port();
     }
 
     /** Waits until the router is closed. */

@@ -76,6 +76,21 @@ class ControlTest {
     }
 
     @Test
+    void anEngineThatIsBusyButMakesNoStepIsAskedForAToken() throws Exception {
+        var engine = new FakeEngine();
+        engine.pause();
+        try (var fixture = new ServerFixture(engine, config -> config.healthTimeoutSeconds(1));
+                var socket = fixture.socket()) {
+            ServerFixture.write(socket, ServerFixture.wire("/generate", "{\"text\":\"a\"}"));
+            Awaitility.await().until(() -> engine.liveRequests() == 1);
+            assertThat(fixture.get("/health").statusCode()).isEqualTo(503);
+            assertThat(engine.submitted).hasSize(2);
+            assertThat(engine.submitted.getLast().rid()).startsWith("HEALTH_CHECK_");
+            Awaitility.await().until(() -> engine.liveRequests() == 1);
+        }
+    }
+
+    @Test
     void aBusyEngineIsHealthyByItsNextStepWithoutAnotherRequest() throws Exception {
         try (var fixture = new ServerFixture()) {
             fixture.engine.pause();

@@ -2,10 +2,12 @@ package dev.baton.serve.generate;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.baton.serve.ByteCodec;
 import dev.baton.serve.FakeEngine;
 import dev.baton.serve.ServerFixture;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import tools.jackson.databind.JsonNode;
@@ -48,6 +50,73 @@ class GenerateEndpointTest {
             assertThat(node.get("meta_info").get("finish_reason").isNull()).isEqualTo(texts.size() < 3);
         }
         assertThat(texts).containsExactly("a[97]", "ab[97,98]", "abc[97,98,99]");
+    }
+
+    @Test
+    void theServersStreamIntervalHoldsUntilARequestSaysOtherwise() throws Exception {
+        String chat = "{\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],\"stream\":true,\"max_tokens\":6}";
+        try (var slow = new ServerFixture(new FakeEngine(), config -> config.streamInterval(4))) {
+            assertThat(texts(slow, "{\"max_new_tokens\":6}")).containsExactly("a", "abcde", "abcdef");
+            assertThat(texts(slow, "{\"max_new_tokens\":4,\"stream_interval\":3}")).containsExactly("a", "abcd");
+            List<String> deltas = new ArrayList<>();
+            for (String frame : ServerFixture.frames(
+                    slow.post("/v1/chat/completions", chat).body())) {
+                if (frame.startsWith("{")) {
+                    JsonNode content = ServerFixture.JSON.readTree(frame).at("/choices/0/delta/content");
+                    deltas.add(content.isNull() ? "" : content.asString());
+                }
+            }
+            assertThat(deltas).containsExactly("", "a", "bcde", "f", "");
+        }
+    }
+
+    private static List<String> texts(ServerFixture server, String sampling) throws Exception {
+        var reply =
+                server.post("/generate", "{\"text\":\"hi\",\"stream\":true,\"sampling_params\":" + sampling + "}");
+        List<String> texts = new ArrayList<>();
+        for (String frame : ServerFixture.frames(reply.body())) {
+            if (frame.startsWith("{")) {
+                texts.add(ServerFixture.JSON.readTree(frame).get("text").asString());
+            }
+        }
+        return texts;
+    }
+
+    @Test
+    void extraKeysAndCacheSaltsReachTheEngine() throws Exception {
+        fixture.postJson("/generate", "{\"text\":\"a\",\"extra_key\":\"k\"}");
+        fixture.postJson("/generate", "{\"text\":[\"a\",\"b\"],\"extra_key\":[\"k1\",null]}");
+        fixture.postJson("/v1/completions", "{\"prompt\":[\"a\",\"b\"],\"cache_salt\":\"s\",\"extra_key\":\"k\"}");
+        fixture.postJson("/v1/completions", "{\"prompt\":[\"a\",\"b\"],\"cache_salt\":[\"s1\",\"s2\"]}");
+        String chat = "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\"max_tokens\":1";
+        fixture.postJson("/v1/chat/completions", chat + ",\"cache_salt\":\"c\"}");
+        fixture.postJson("/v1/chat/completions", chat + "}");
+        assertThat(fixture.engine.submitted)
+                .extracting(request -> request.cacheSalt())
+                .containsExactly("k", "k1", null, "sk", "sk", "s1", "s2", "c", null);
+    }
+
+    @Test
+    void logProbabilitiesOfAWholeReplyAreNotWrittenOnTheEnginesThread() throws Exception {
+        List<String> threads = new CopyOnWriteArrayList<>();
+        var codec = new ByteCodec() {
+            @Override
+            public String text(int id) {
+                threads.add(Thread.currentThread().getName());
+                return super.text(id);
+            }
+        };
+        try (var server = new ServerFixture(new FakeEngine(), codec, config -> config)) {
+            JsonNode reply = server.postJson(
+                    "/generate",
+                    "{\"text\":[\"hi\",\"ho\"],\"return_logprob\":[false,true],\"return_text_in_logprobs\":true,"
+                            + "\"top_logprobs_num\":2,\"sampling_params\":{\"max_new_tokens\":5}}");
+            assertThat(reply.get(0).get("text").asString()).isEqualTo("abcde");
+            assertThat(reply.get(1).get("text").asString()).isEqualTo("abcde");
+            assertThat(reply.get(1).at("/meta_info/output_token_logprobs").size())
+                    .isEqualTo(5);
+        }
+        assertThat(threads).isNotEmpty().doesNotContain("fake-engine");
     }
 
     @Test

@@ -57,6 +57,15 @@ class RouterTest {
         return WorkerAddress.of(worker.url());
     }
 
+    @Test
+    void itsUrlNamesTheHostAsItWasGiven() {
+        FakeWorker worker = worker((request, exchange) -> exchange.json(200, OK));
+        for (String host : List.of("0.0.0.0", "127.0.0.1")) {
+            Router router = plain(Map.of("host", host), worker);
+            assertThat(router.url()).isEqualTo("http://" + host + ":" + router.port());
+        }
+    }
+
     private Router plain(Map<String, ?> flags, FakeWorker... workers) {
         Map<String, Object> all = new HashMap<>(flags);
         all.put("worker_urls", List.of(workers).stream().map(RouterTest::at).toList());

@@ -1,11 +1,12 @@
-package dev.baton.serve.openai;
+package dev.baton.app;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assumptions.assumeThat;
+import static org.awaitility.Awaitility.await;
 
-import dev.baton.serve.FakeEngine;
-import dev.baton.serve.ServerFixture;
 import java.io.IOException;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -13,7 +14,7 @@ import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 
 /**
- * OpenAI's own Node client against a live server. npm installs it below {@code target/} on the first run; without
+ * OpenAI's own Node client against a server of the repository's model. npm installs it below {@code target/} on the first run; without
  * node, npm or its registry the test is skipped and says so.
  */
 class OpenAiNodeClientTest {
@@ -21,8 +22,8 @@ class OpenAiNodeClientTest {
     private static final long INSTALL_SECONDS = 90;
     private static final long RUN_SECONDS = 40;
 
-    private static final Path ROOT = Path.of(System.getProperty("baton.root"), "serve");
-    private static final Path FOLDER = ROOT.resolve("target/node-client");
+    private static final Path MODULE = ServerUnderTest.ROOT.resolve("app");
+    private static final Path FOLDER = MODULE.resolve("target/node-client");
 
     private record Result(int code, String output) {}
 
@@ -69,25 +70,38 @@ class OpenAiNodeClientTest {
             }
         }
         Files.copy(
-                ROOT.resolve("src/test/resources/openai-client.mjs"),
+                MODULE.resolve("src/test/resources/openai-client.mjs"),
                 FOLDER.resolve("openai-client.mjs"),
                 java.nio.file.StandardCopyOption.REPLACE_EXISTING);
-        try (var fixture = new ServerFixture(
-                new FakeEngine(), config -> config.apiKey("key").servedModelName("fake"))) {
-            Result result = run(RUN_SECONDS, List.of("node", "openai-client.mjs", fixture.server.url() + "/v1"));
+        try (ServerUnderTest server = ServerUnderTest.serve(
+                "openai-node",
+                ServerUnderTest.NANO,
+                "--served-model-name",
+                "baton-nano",
+                "--api-key",
+                "key",
+                "--cpu-threads",
+                "1")) {
+            Result result = run(RUN_SECONDS, List.of("node", "openai-client.mjs", server.at("/v1").toString()));
             assertThat(result.output).isEqualToIgnoringNewLines("""
-                            models: fake
-                            chat: abc length 3
-                            logprobs: 3 a -0.5 2
-                            stream: abc length 3
-                            completion: hiabc stop
+                            models: baton-nano
+                            chat: Baton is an LLM serving engine and performance laboratory for the JVM. stop
+                            logprobs: 2 3 2 true true
+                            stream: true stop true
+                            completion: "612+52=\\n66" stop
                             bad request: 400 temperature must be non-negative, got -1.0.
                             not found: 404 model_not_found
                             unauthorized: 401
                             aborted: true
                             """);
             assertThat(result.code).isZero();
-            org.awaitility.Awaitility.await().until(() -> fixture.engine.liveRequests() == 0);
+            HttpRequest load = HttpRequest.newBuilder(server.at("/get_load"))
+                    .header("Authorization", "Bearer key")
+                    .build();
+            await().until(() -> ServerUnderTest.http()
+                    .send(load, HttpResponse.BodyHandlers.ofString())
+                    .body()
+                    .contains("\"num_reqs\":0"));
         }
     }
 }

@@ -1,17 +1,24 @@
-package dev.baton.protocol.request;
+package dev.baton.protocol;
 
-import java.util.Collection;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 
 /** The known name that an unknown one most likely meant. */
 public final class Suggestion {
+    /** Longer names are no slips of the keys. */
+    private static final int LONGEST = 100;
+
     private Suggestion() {}
 
-    /** {@code " Did you mean 'x'?"}, or nothing when no known name is near. */
-    public static String text(String unknown, Collection<String> known) {
-        String best = "";
-        int bestDistance = Math.max(1, unknown.length() / 3) + 1;
+    /**
+     * The known name nearest to {@code unknown}: the same but for case, dashes and underscores; one that holds all its
+     * words ({@code max_new_tokens} for {@code max_tokens}); or one within an edit distance of a third of its length, at
+     * least 2.
+     */
+    public static Optional<String> of(String unknown, Iterable<String> known) {
+        String best = null;
+        int bestDistance = Math.max(2, unknown.length() / 3) + 1;
         for (String name : known) {
             int distance = plain(name).equals(plain(unknown)) ? 0 : distance(unknown, name, bestDistance);
             if (distance > 1 && holdsWordsOf(name, unknown)) {
@@ -22,14 +29,13 @@ public final class Suggestion {
                 best = name;
             }
         }
-        return best.isEmpty() ? "" : " Did you mean '" + best + "'?";
+        return Optional.ofNullable(best);
     }
 
     private static String plain(String name) {
         return name.replace("_", "").replace("-", "").toLowerCase(Locale.ROOT);
     }
 
-    /** {@code max_new_tokens} holds the words of {@code max_tokens}. */
     private static boolean holdsWordsOf(String name, String unknown) {
         List<String> words = List.of(unknown.split("[_-]"));
         return words.size() > 1 && List.of(name.split("[_-]")).containsAll(words);
@@ -37,24 +43,22 @@ public final class Suggestion {
 
     /** Levenshtein's distance; any value of at least {@code limit} stands for "too far". */
     private static int distance(String a, String b, int limit) {
-        if (Math.abs(a.length() - b.length()) >= limit || a.length() > 100) {
+        if (Math.abs(a.length() - b.length()) >= limit || a.length() > LONGEST) {
             return limit;
         }
-        int[] previous = new int[b.length() + 1];
-        int[] current = new int[b.length() + 1];
+        int[] row = new int[b.length() + 1];
         for (int j = 0; j <= b.length(); j++) {
-            previous[j] = j;
+            row[j] = j;
         }
         for (int i = 1; i <= a.length(); i++) {
-            current[0] = i;
+            int diagonal = row[0];
+            row[0] = i;
             for (int j = 1; j <= b.length(); j++) {
-                int change = a.charAt(i - 1) == b.charAt(j - 1) ? 0 : 1;
-                current[j] = Math.min(Math.min(current[j - 1], previous[j]) + 1, previous[j - 1] + change);
+                int changed = diagonal + (a.charAt(i - 1) == b.charAt(j - 1) ? 0 : 1);
+                diagonal = row[j];
+                row[j] = Math.min(changed, Math.min(row[j], row[j - 1]) + 1);
             }
-            int[] swap = previous;
-            previous = current;
-            current = swap;
         }
-        return previous[b.length()];
+        return row[b.length()];
     }
 }
