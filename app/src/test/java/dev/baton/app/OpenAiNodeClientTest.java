@@ -82,7 +82,9 @@ class OpenAiNodeClientTest {
                 "key",
                 "--cpu-threads",
                 "1")) {
-            Result result = run(RUN_SECONDS, List.of("node", "openai-client.mjs", server.at("/v1").toString()));
+            Result result = run(
+                    RUN_SECONDS,
+                    List.of("node", "openai-client.mjs", server.at("/v1").toString()));
             assertThat(result.output).isEqualToIgnoringNewLines("""
                             models: baton-nano
                             chat: Baton is an LLM serving engine and performance laboratory for the JVM. stop

@@ -187,35 +187,36 @@ public record SamplingParams(
      */
     public SamplingParams validate(int vocabularySize) {
         if (!(Float.isFinite(temperature) && temperature >= 0)) {
-                throw invalid("temperature must be non-negative, got " + temperature + ".");
-            }
+            throw invalid("temperature must be non-negative, got " + temperature + ".");
+        }
         if (!(topP > 0 && topP <= 1)) {
-                throw invalid("top_p must be in (0, 1], got " + topP + ".");
-            }
+            throw invalid("top_p must be in (0, 1], got " + topP + ".");
+        }
         if (!(minP >= 0 && minP <= 1)) {
-                throw invalid("min_p must be in [0, 1], got " + minP + ".");
-            }
+            throw invalid("min_p must be in [0, 1], got " + minP + ".");
+        }
         if (!(topK == -1 || topK >= 1)) {
-                throw invalid("top_k must be -1 (disable) or at least 1, got " + topK + ".");
-            }
+            throw invalid("top_k must be -1 (disable) or at least 1, got " + topK + ".");
+        }
         if (!(inTwo(frequencyPenalty))) {
-                throw invalid("frequency_penalty must be in [-2, 2], got " + frequencyPenalty + ".");
-            }
+            throw invalid("frequency_penalty must be in [-2, 2], got " + frequencyPenalty + ".");
+        }
         if (!(inTwo(presencePenalty))) {
-                throw invalid("presence_penalty must be in [-2, 2], got " + presencePenalty + ".");
-            }
+            throw invalid("presence_penalty must be in [-2, 2], got " + presencePenalty + ".");
+        }
         if (!(repetitionPenalty > 0 && repetitionPenalty <= 2)) {
-                throw invalid("repetition_penalty must be in (0, 2], got " + repetitionPenalty + ".");
-            }
+            throw invalid("repetition_penalty must be in (0, 2], got " + repetitionPenalty + ".");
+        }
         if (!(maxNewTokens >= 0)) {
-                throw invalid("max_new_tokens must be at least 0, got " + maxNewTokens + ".");
-            }
+            throw invalid("max_new_tokens must be at least 0, got " + maxNewTokens + ".");
+        }
         if (!(minNewTokens >= 0 && minNewTokens <= maxNewTokens)) {
-                throw invalid("min_new_tokens must be in [0, max_new_tokens(" + maxNewTokens + ")], got " + minNewTokens + ".");
-            }
+            throw invalid(
+                    "min_new_tokens must be in [0, max_new_tokens(" + maxNewTokens + ")], got " + minNewTokens + ".");
+        }
         if (!(n >= 1)) {
-                throw invalid("n must be at least 1, got " + n + ".");
-            }
+            throw invalid("n must be at least 1, got " + n + ".");
+        }
         for (int id : stopTokenIds) {
             if (!(id >= 0 && id < vocabularySize)) {
                 throw invalid("stop_token_ids must be in [0, " + vocabularySize + "), got " + id + ".");

@@ -40,8 +40,8 @@ final class Frames {
     static int serve(int stepMillis, int bytes) throws InterruptedException {
         Frames frames = new Frames(bytes);
         Transport transport = Transport.best();
-        MultiThreadIoEventLoopGroup loops = transport.eventLoops(
-                Math.min(8, Runtime.getRuntime().availableProcessors()), "frames");
+        MultiThreadIoEventLoopGroup loops =
+                transport.eventLoops(Math.min(8, Runtime.getRuntime().availableProcessors()), "frames");
         for (EventExecutor executor : loops) {
             List<Channel> channels = new ArrayList<>();
             frames.streams.put((EventLoop) executor, channels);
@@ -50,10 +50,7 @@ final class Frames {
         }
         Channel channel = new ServerBootstrap()
                 .group(loops)
-                .channel(
-                        transport == Transport.EPOLL
-                                ? EpollServerSocketChannel.class
-                                : NioServerSocketChannel.class)
+                .channel(transport == Transport.EPOLL ? EpollServerSocketChannel.class : NioServerSocketChannel.class)
                 .childHandler(new ChannelInitializer<Channel>() {
                     @Override
                     protected void initChannel(Channel child) {

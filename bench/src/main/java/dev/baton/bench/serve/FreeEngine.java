@@ -75,8 +75,9 @@ final class FreeEngine implements Engine {
     private boolean advance(Live one) {
         one.made++;
         int limit = one.request.sampling().maxNewTokens();
-        FinishReason finish =
-                one.aborted ? new FinishReason.Abort("Aborted", 0, null) : one.made < limit ? null : new FinishReason.Length(limit);
+        FinishReason finish = one.aborted
+                ? new FinishReason.Abort("Aborted", 0, null)
+                : one.made < limit ? null : new FinishReason.Length(limit);
         one.sink.accept(new RequestOutput(
                 one.request.rid(),
                 new int[] {1_000 + one.made},

@@ -20,6 +20,7 @@ public final class FrontEndBenchmark {
 
     /** Until the compiler has done with a whole request, which takes longer than with a hello world. */
     private static final int WARM_UP_REQUESTS = 250_000;
+
     private static final List<String> JVM = jvm();
 
     private FrontEndBenchmark() {}
@@ -40,7 +41,8 @@ public final class FrontEndBenchmark {
                 + Runtime.getRuntime().availableProcessors() + ", Java " + Runtime.version());
         if (what.contains("tokens")) {
             tokens("the framework alone, frames of 240 bytes", "/", "{}", "frames", STEP, "240");
-            String chat = "{\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],\"stream\":true,\"max_tokens\":100000}";
+            String chat =
+                    "{\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],\"stream\":true,\"max_tokens\":100000}";
             tokens("chat stream", "/v1/chat/completions", chat, "baton", STEP);
             String generate = "{\"text\":\"hi\",\"stream\":true,\"sampling_params\":{\"max_new_tokens\":100000}}";
             tokens("/generate stream (cumulative)", "/generate", generate, "baton", STEP);
@@ -96,10 +98,7 @@ public final class FrontEndBenchmark {
             for (int repeat = 0; repeat < REPEATS; repeat++) {
                 hello.add(request(bare, body, REQUESTS));
                 baton.add(request(full, body, REQUESTS));
-                print(
-                        "request: hello world %.1f us CPU, /generate %.1f us CPU",
-                        hello.get(repeat),
-                        baton.get(repeat));
+                print("request: hello world %.1f us CPU, /generate %.1f us CPU", hello.get(repeat), baton.get(repeat));
             }
         }
         double ratio = median(baton) / median(hello);
@@ -133,9 +132,7 @@ public final class FrontEndBenchmark {
                 Thread.sleep(2_000);
                 print(
                         "idle: %.0f MiB resident before, %.0f MiB with %d idle streams (goal 400)",
-                        before,
-                        server.proc().residentMebibytes(),
-                        STREAMS);
+                        before, server.proc().residentMebibytes(), STREAMS);
             }
         }
     }

@@ -53,8 +53,8 @@ final class Load implements AutoCloseable {
 
     /** A JSON POST as it goes over the wire. */
     static byte[] request(String path, String body) {
-        return ("POST " + path + " HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
-                        + "Content-Length: " + body.length() + "\r\n\r\n" + body)
+        return ("POST " + path + " HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n" + "Content-Length: "
+                        + body.length() + "\r\n\r\n" + body)
                 .getBytes(StandardCharsets.ISO_8859_1);
     }
 

@@ -15,6 +15,7 @@ import java.util.ArrayDeque;
 import java.util.Arrays;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
 
 /**
@@ -35,7 +36,7 @@ final class PacedLoad implements AutoCloseable {
     /** Nanoseconds a request, 0 while there is no reply. */
     private long[] latencies = new long[0];
 
-    private volatile int answered;
+    private final AtomicInteger answered = new AtomicInteger();
 
     PacedLoad(int port, byte[] request) {
         this.request = request;
@@ -70,7 +71,7 @@ final class PacedLoad implements AutoCloseable {
             due[i] = (long) (at * 1e9);
         }
         latencies = new long[due.length];
-        answered = 0;
+        answered.set(0);
         long start = System.nanoTime();
         for (int i = 0; i < due.length; i++) {
             for (long left = start + due[i] - System.nanoTime(); left > 0; left = start + due[i] - System.nanoTime()) {
@@ -80,10 +81,11 @@ final class PacedLoad implements AutoCloseable {
             loops.execute(() -> send(index, start + due[index]));
         }
         long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(DRAIN_SECONDS);
-        while (answered < due.length && System.nanoTime() - deadline < 0) {
+        while (answered.get() < due.length && System.nanoTime() - deadline < 0) {
             Thread.sleep(5);
         }
-        long[] good = Arrays.stream(latencies).filter(nanos -> nanos > 0).sorted().toArray();
+        long[] good =
+                Arrays.stream(latencies).filter(nanos -> nanos > 0).sorted().toArray();
         return new Outcome(due.length, due.length - good.length, good);
     }
 
@@ -105,7 +107,7 @@ final class PacedLoad implements AutoCloseable {
                 .connect()
                 .addListener(connected -> {
                     if (!connected.isSuccess()) {
-                        answered++;
+                        answered.incrementAndGet();
                     }
                 });
     }
@@ -147,7 +149,7 @@ final class PacedLoad implements AutoCloseable {
             if (end && busy) {
                 busy = false;
                 latencies[index] = good ? System.nanoTime() - dueNanos : 0;
-                answered++;
+                answered.incrementAndGet();
                 free.addLast(this);
             }
         }
@@ -157,7 +159,7 @@ final class PacedLoad implements AutoCloseable {
             free.remove(this);
             if (busy) {
                 busy = false;
-                answered++;
+                answered.incrementAndGet();
             }
         }
 

@@ -34,10 +34,13 @@ public final class RouterBenchmark {
             System.err.println("Usage: RouterBenchmark PREFILL_PORT DECODE_PORT [PEER_PORT PEER_PID]");
             System.exit(2);
         }
-        print("load average at the start: %s, processors %d", Proc.load(), Runtime.getRuntime().availableProcessors());
+        print(
+                "load average at the start: %s, processors %d",
+                Proc.load(), Runtime.getRuntime().availableProcessors());
         try (ServerProcess prefill = new ServerProcess(JVM, "worker", args[0]);
                 ServerProcess decode = new ServerProcess(JVM, "worker", args[1]);
                 ServerProcess router = new ServerProcess(JVM, "router", args[0], args[1])) {
+            print("prefill server at %d, decode server at %d", prefill.port(), decode.port());
             Target direct = new Target("direct", decode.port(), decode.proc(), REQUESTS);
             Target ours = new Target("router", router.port(), router.proc(), REQUESTS);
             List<Target> routers = new ArrayList<>(List.of(ours));
@@ -84,7 +87,9 @@ public final class RouterBenchmark {
                 for (int r = 0; r < REPEATS; r++) {
                     added[r] = medians[i][r] - medians[0][r];
                 }
-                print("        %s adds %.3f ms at the median (goal 1)", targets.get(i).name(), median(added));
+                print(
+                        "        %s adds %.3f ms at the median (goal 1)",
+                        targets.get(i).name(), median(added));
             }
         }
     }
@@ -99,12 +104,12 @@ public final class RouterBenchmark {
         for (int i = 0; i < routers.size(); i++) {
             print(
                     "throughput %-6s %.0f requests a CPU second (%s)",
-                    routers.get(i).name(),
-                    median(rates[i]),
-                    shown(rates[i], "%.0f"));
+                    routers.get(i).name(), median(rates[i]), shown(rates[i], "%.0f"));
         }
         if (routers.size() > 1) {
-            print("the router does %.1f times the peer's requests a CPU second (goal 5)", median(rates[0]) / median(rates[1]));
+            print(
+                    "the router does %.1f times the peer's requests a CPU second (goal 5)",
+                    median(rates[0]) / median(rates[1]));
         }
     }
 
@@ -139,7 +144,9 @@ public final class RouterBenchmark {
     private static String shown(double[] values, String format) {
         return String.join(
                 " ",
-                Arrays.stream(values).mapToObj(v -> String.format(Locale.ROOT, format, v)).toList());
+                Arrays.stream(values)
+                        .mapToObj(v -> String.format(Locale.ROOT, format, v))
+                        .toList());
     }
 
     private static void print(String format, Object... arguments) {

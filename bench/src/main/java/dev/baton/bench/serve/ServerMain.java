@@ -36,14 +36,13 @@ public final class ServerMain {
     private ServerMain() {}
 
     public static void main(String[] args) throws Exception {
-        int port =
-                switch (args[0]) {
-                    case "hello" -> fixed(0);
-                    case "worker" -> fixed(Integer.parseInt(args[1]));
-                    case "frames" -> Frames.serve(Integer.parseInt(args[1]), Integer.parseInt(args[2]));
-                    case "router" -> router(args[1], args[2]);
-                    default -> baton(Integer.parseInt(args[1]));
-                };
+        int port = switch (args[0]) {
+            case "hello" -> fixed(0);
+            case "worker" -> fixed(Integer.parseInt(args[1]));
+            case "frames" -> Frames.serve(Integer.parseInt(args[1]), Integer.parseInt(args[2]));
+            case "router" -> router(args[1], args[2]);
+            default -> baton(Integer.parseInt(args[1]));
+        };
         System.out.println("PORT " + port);
         System.out.flush();
         while (System.in.read() >= 0) {
@@ -62,25 +61,26 @@ public final class ServerMain {
     /** A router as {@code baton route} starts it. */
     private static int router(String prefillPort, String decodePort) {
         Map<String, Object> flags = Map.of(
-                "host", "127.0.0.1",
-                "port", 0,
-                "pd_disaggregation", true,
-                "prefill", List.of(new WorkerAddress("http://127.0.0.1:" + prefillPort, 8_998)),
-                "decode", List.of(new WorkerAddress("http://127.0.0.1:" + decodePort, null)));
+                "host",
+                "127.0.0.1",
+                "port",
+                0,
+                "pd_disaggregation",
+                true,
+                "prefill",
+                List.of(new WorkerAddress("http://127.0.0.1:" + prefillPort, 8_998)),
+                "decode",
+                List.of(new WorkerAddress("http://127.0.0.1:" + decodePort, null)));
         return Router.start(RouterConfig.of(flags)).port();
     }
 
     /** The framework alone: a whole request in, a fixed JSON body of the same size as {@code /generate}'s reply out. */
     private static int fixed(int port) throws InterruptedException {
-        byte[] body =
-                ("{\"text\":\" word\",\"pad\":\"" + "x".repeat(270) + "\"}").getBytes(StandardCharsets.UTF_8);
+        byte[] body = ("{\"text\":\" word\",\"pad\":\"" + "x".repeat(270) + "\"}").getBytes(StandardCharsets.UTF_8);
         Transport transport = Transport.best();
         Channel channel = new ServerBootstrap()
                 .group(transport.eventLoops(Math.min(8, Runtime.getRuntime().availableProcessors()), "hello"))
-                .channel(
-                        transport == Transport.EPOLL
-                                ? EpollServerSocketChannel.class
-                                : NioServerSocketChannel.class)
+                .channel(transport == Transport.EPOLL ? EpollServerSocketChannel.class : NioServerSocketChannel.class)
                 .option(ChannelOption.SO_BACKLOG, 4_096)
                 .childOption(ChannelOption.TCP_NODELAY, true)
                 .childHandler(new ChannelInitializer<Channel>() {

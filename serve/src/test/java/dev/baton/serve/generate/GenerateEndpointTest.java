@@ -57,10 +57,11 @@ class GenerateEndpointTest {
         String chat = "{\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],\"stream\":true,\"max_tokens\":6}";
         try (var slow = new ServerFixture(new FakeEngine(), config -> config.streamInterval(4))) {
             assertThat(texts(slow, "{\"max_new_tokens\":6}")).containsExactly("a", "abcde", "abcdef");
-            assertThat(texts(slow, "{\"max_new_tokens\":4,\"stream_interval\":3}")).containsExactly("a", "abcd");
+            assertThat(texts(slow, "{\"max_new_tokens\":4,\"stream_interval\":3}"))
+                    .containsExactly("a", "abcd");
             List<String> deltas = new ArrayList<>();
-            for (String frame : ServerFixture.frames(
-                    slow.post("/v1/chat/completions", chat).body())) {
+            for (String frame :
+                    ServerFixture.frames(slow.post("/v1/chat/completions", chat).body())) {
                 if (frame.startsWith("{")) {
                     JsonNode content = ServerFixture.JSON.readTree(frame).at("/choices/0/delta/content");
                     deltas.add(content.isNull() ? "" : content.asString());
@@ -71,8 +72,7 @@ class GenerateEndpointTest {
     }
 
     private static List<String> texts(ServerFixture server, String sampling) throws Exception {
-        var reply =
-                server.post("/generate", "{\"text\":\"hi\",\"stream\":true,\"sampling_params\":" + sampling + "}");
+        var reply = server.post("/generate", "{\"text\":\"hi\",\"stream\":true,\"sampling_params\":" + sampling + "}");
         List<String> texts = new ArrayList<>();
         for (String frame : ServerFixture.frames(reply.body())) {
             if (frame.startsWith("{")) {
