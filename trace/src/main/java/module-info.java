@@ -8,7 +8,9 @@ module dev.baton.trace {
     exports dev.baton.trace.analyse;
     exports dev.baton.trace.classify;
     exports dev.baton.trace.diff;
+    exports dev.baton.trace.log;
     exports dev.baton.trace.read;
+    exports dev.baton.trace.reconcile;
     exports dev.baton.trace.record;
     exports dev.baton.trace.report;
     exports dev.baton.trace.step;

@@ -16,6 +16,8 @@ import picocli.CommandLine.Command;
             LabCommand.class,
             EvalCommand.class,
             TraceCommand.class,
+            LogCommand.class,
+            ThroughputCommand.class,
             CommandLine.HelpCommand.class
         })
 public final class Baton implements Runnable {
