@@ -17,7 +17,8 @@ import picocli.CommandLine.Parameters;
 @Command(
         name = "log",
         mixinStandardHelpOptions = true,
-        description = "Reads server logs: running requests and throughput by rank, saturation, profile windows, imbalance.")
+        description =
+                "Reads server logs: running requests and throughput by rank, saturation, profile windows, imbalance.")
 final class LogCommand implements Callable<Integer> {
     @Parameters(arity = "1..*", paramLabel = "FILE", description = "logs of one server, of any of its nodes")
     List<Path> files = List.of();

@@ -22,7 +22,8 @@ import picocli.CommandLine.Option;
 @Command(
         name = "throughput",
         mixinStandardHelpOptions = true,
-        description = "Tokens/s/GPU by trace, by log and by client, with the gaps explained and the impossible refused.")
+        description =
+                "Tokens/s/GPU by trace, by log and by client, with the gaps explained and the impossible refused.")
 final class ThroughputCommand implements Callable<Integer> {
     @Option(names = "--trace", arity = "1..*", paramLabel = "FILE|DIR", description = "traces of decode steps")
     List<Path> traces = List.of();
@@ -46,8 +47,7 @@ final class ThroughputCommand implements Callable<Integer> {
         List<String> notes = new ArrayList<>();
         RankSet set = traces.isEmpty()
                 ? null
-                : RankAligner.align(
-                        TraceFiles.analyse(TraceFiles.find(traces), KernelRules.builtIn(), notes));
+                : RankAligner.align(TraceFiles.analyse(TraceFiles.find(traces), KernelRules.builtIn(), notes));
         ServerLog log = logs.isEmpty() ? null : LogReader.read(logs);
         List<ClientRecord> clients = new ArrayList<>();
         benches.forEach(b -> clients.addAll(ClientRecord.read(b, notes)));

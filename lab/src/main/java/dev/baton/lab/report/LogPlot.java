@@ -37,8 +37,14 @@ public final class LogPlot {
     private static final int WIDTH = 1000;
     private static final int HEIGHT = 300;
     private static final Color[] COLOURS = {
-        new Color(0x3b6ea8), new Color(0xd9822b), new Color(0x5a9a63), new Color(0xa3567e), new Color(0x4fb0ae),
-        new Color(0x6d5fa8), new Color(0x9a6b45), new Color(0xe0b84c)
+        new Color(0x3b6ea8),
+        new Color(0xd9822b),
+        new Color(0x5a9a63),
+        new Color(0xa3567e),
+        new Color(0x4fb0ae),
+        new Color(0x6d5fa8),
+        new Color(0x9a6b45),
+        new Color(0xe0b84c)
     };
 
     private LogPlot() {}
@@ -86,7 +92,9 @@ public final class LogPlot {
         int from = 0;
         for (int i = 1; i <= lines.size(); i++) {
             boolean isEnd = i == lines.size()
-                    || Duration.between(lines.get(i - 1).time(), lines.get(i).time()).toSeconds() > GAP_SECONDS;
+                    || Duration.between(lines.get(i - 1).time(), lines.get(i).time())
+                                    .toSeconds()
+                            > GAP_SECONDS;
             if (isEnd) {
                 best = i - from > best.size() ? lines.subList(from, i) : best;
                 from = i;
@@ -120,8 +128,9 @@ public final class LogPlot {
         if (byRank.size() <= MOST_LINES) {
             for (Map.Entry<String, List<BatchLine>> rank : byRank.entrySet()) {
                 List<BatchLine> lines = rank.getValue();
-                double[] x =
-                        lines.stream().mapToDouble(l -> seconds(start, l.time())).toArray();
+                double[] x = lines.stream()
+                        .mapToDouble(l -> seconds(start, l.time()))
+                        .toArray();
                 double[] y = lines.stream().mapToDouble(figure).toArray();
                 top = Math.max(top, Arrays.stream(y).max().orElse(0));
                 chart.addSeries(rank.getKey(), x, y).setMarker(SeriesMarkers.NONE);
@@ -145,9 +154,10 @@ public final class LogPlot {
             LocalDateTime start,
             ToDoubleFunction<BatchLine> figure) {
         TreeMap<Double, List<Double>> bySecond = new TreeMap<>();
-        byRank.values().forEach(lines -> lines.forEach(l -> bySecond
-                .computeIfAbsent(seconds(start, l.time()), s -> new ArrayList<>())
-                .add(figure.applyAsDouble(l))));
+        byRank.values()
+                .forEach(lines ->
+                        lines.forEach(l -> bySecond.computeIfAbsent(seconds(start, l.time()), s -> new ArrayList<>())
+                                .add(figure.applyAsDouble(l))));
         double[] x = bySecond.keySet().stream().mapToDouble(Double::doubleValue).toArray();
         String[] names = {"lowest rank", "median rank", "highest rank"};
         double top = 0;

@@ -76,8 +76,8 @@ public record LogAnalysis(
     /** Analyses the decode lines; prefill lines have no part in it. */
     public static LogAnalysis of(ServerLog log) {
         List<String> notes = new ArrayList<>(log.notes());
-        Map<String, List<BatchLine>> byRank = new TreeMap<>(Comparator.<String>comparingInt(String::length)
-                .thenComparing(Comparator.naturalOrder()));
+        Map<String, List<BatchLine>> byRank =
+                new TreeMap<>(Comparator.<String>comparingInt(String::length).thenComparing(Comparator.naturalOrder()));
         for (BatchLine line : log.batches()) {
             if (line.isDecode()) {
                 byRank.computeIfAbsent(line.rank(), r -> new ArrayList<>()).add(line);
@@ -149,8 +149,7 @@ public record LogAnalysis(
                 .map(BatchLine::time)
                 .min(Comparator.naturalOrder())
                 .orElse(null);
-        List<BatchLine> full =
-                lines.stream().filter(l -> l.running() == cap).toList();
+        List<BatchLine> full = lines.stream().filter(l -> l.running() == cap).toList();
         Predicate<BatchLine> isIn = l -> windows.stream().anyMatch(w -> w.holds(l.time()));
         Predicate<BatchLine> isAfter =
                 l -> !windows.isEmpty() && l.time().isAfter(windows.getLast().to());
@@ -175,10 +174,8 @@ public record LogAnalysis(
     }
 
     private static double median(List<BatchLine> lines, Predicate<BatchLine> which) {
-        return Medians.of(lines.stream()
-                .filter(which)
-                .mapToDouble(BatchLine::throughput)
-                .toArray());
+        return Medians.of(
+                lines.stream().filter(which).mapToDouble(BatchLine::throughput).toArray());
     }
 
     /** Running requests by second, each rank's last word carried on. */
@@ -188,13 +185,14 @@ public record LogAnalysis(
             return null;
         }
         TreeMap<LocalDateTime, Map<String, Integer>> bySecond = new TreeMap<>();
-        byRank.forEach((rank, lines) -> lines.forEach(
-                l -> bySecond.computeIfAbsent(l.time(), t -> new LinkedHashMap<>()).put(rank, l.running())));
+        byRank.forEach((rank, lines) -> lines.forEach(l ->
+                bySecond.computeIfAbsent(l.time(), t -> new LinkedHashMap<>()).put(rank, l.running())));
         Map<String, Integer> now = new LinkedHashMap<>();
         LocalDateTime since = null;
         for (Map.Entry<LocalDateTime, Map<String, Integer>> second : bySecond.entrySet()) {
             now.putAll(second.getValue());
-            double mean = now.values().stream().mapToInt(Integer::intValue).average().orElse(0);
+            double mean =
+                    now.values().stream().mapToInt(Integer::intValue).average().orElse(0);
             int most = now.values().stream().mapToInt(Integer::intValue).max().orElse(0);
             boolean isOff = !second.getKey().isBefore(fullAt) && mean > 0 && most > IMBALANCE * mean;
             since = !isOff ? null : since == null ? second.getKey() : since;

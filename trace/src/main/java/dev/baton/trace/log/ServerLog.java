@@ -13,4 +13,8 @@ import java.util.Map;
  * @param notes what a reader must know
  */
 public record ServerLog(
-        List<BatchLine> batches, List<LogEvent> events, Map<String, String> arguments, long lines, List<String> notes) {}
+        List<BatchLine> batches,
+        List<LogEvent> events,
+        Map<String, String> arguments,
+        long lines,
+        List<String> notes) {}

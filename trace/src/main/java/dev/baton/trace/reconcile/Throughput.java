@@ -87,8 +87,7 @@ public record Throughput(
         List<Client> judged = clients.stream()
                 .map(c -> client(c, gpus, fromTrace, outside, explanations))
                 .toList();
-        return new Throughput(
-                batch, step, gpusPerRank, gpus, fromTrace, outside, inside, judged, explanations, notes);
+        return new Throughput(batch, step, gpusPerRank, gpus, fromTrace, outside, inside, judged, explanations, notes);
     }
 
     private static int argument(@Nullable ServerLog log, String name, int otherwise) {
@@ -201,8 +200,7 @@ public record Throughput(
                             ? text(
                                     "the profiler's cost. In the profile window the log says %,.0f too, within %.1f%% of"
                                             + " the trace.",
-                                    inside,
-                                    100 * Math.abs(trace / inside - 1))
+                                    inside, 100 * Math.abs(trace / inside - 1))
                             : "the profiler slows the steps it records, and more with Python stacks on."));
         } else {
             explanations.add(text(
@@ -228,7 +226,8 @@ public record Throughput(
                     "%,.0f tokens/s a GPU are %.1f times what the GPUs produced by trace and log (%,.0f): the file is"
                             + " from another run, or its clock did not cover the generation",
                     perGpu, perGpu / produced, produced);
-        } else if (Double.isFinite(c.concurrency()) && c.medianItlMillis() > 0
+        } else if (Double.isFinite(c.concurrency())
+                && c.medianItlMillis() > 0
                 && c.outputThroughput() > 3 * c.concurrency() * 1e3 / c.medianItlMillis()) {
             refusal = text(
                     "%,.0f requests at %.2f ms a token cannot give %,.0f tokens/s",
@@ -266,7 +265,9 @@ public record Throughput(
         if (Double.isFinite(fromTrace)) {
             s.append(text(
                     "trace   %,.0f requests / %.2f ms a step / %s GPU(s) = %,.0f tok/s/GPU%n",
-                    batch, stepMillis, text(gpusPerRank == Math.rint(gpusPerRank) ? "%.0f" : "%.2f", gpusPerRank),
+                    batch,
+                    stepMillis,
+                    text(gpusPerRank == Math.rint(gpusPerRank) ? "%.0f" : "%.2f", gpusPerRank),
                     fromTrace));
         }
         if (Double.isFinite(fromLog)) {

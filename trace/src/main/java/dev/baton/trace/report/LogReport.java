@@ -82,8 +82,16 @@ public final class LogReport {
         StringBuilder text = new StringBuilder();
         verdict(a).forEach(s -> text.append(s).append('\n'));
         TextTable table = new TextTable(
-                "rank", "decode lines", "full", "full since", "tok/s full", "in profile", "after it", "accept len",
-                "sleeps", "retracted");
+                "rank",
+                "decode lines",
+                "full",
+                "full since",
+                "tok/s full",
+                "in profile",
+                "after it",
+                "accept len",
+                "sleeps",
+                "retracted");
         for (LogAnalysis.RankRow r : a.ranks()) {
             table.row(
                     r.rank(),

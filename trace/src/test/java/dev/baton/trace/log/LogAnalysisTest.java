@@ -74,8 +74,8 @@ class LogAnalysisTest {
 
     @Test
     void goldenValuesOfTheRealLogs() throws IOException {
-        ServerLog two = LogReader.read(
-                List.of(RealFiles.get("gb200/2.fp4_wo-sbo_eplb/launch_server_decode_node_rank_0.log")));
+        ServerLog two =
+                LogReader.read(List.of(RealFiles.get("gb200/2.fp4_wo-sbo_eplb/launch_server_decode_node_rank_0.log")));
         LogAnalysis a = LogAnalysis.of(two);
         assertThat(two.lines()).isEqualTo(1193);
         assertThat(two.arguments()).containsEntry("tp_size", "48").containsEntry("dp_size", "48");
@@ -91,8 +91,9 @@ class LogAnalysisTest {
         assertThat(a.windows()).hasSize(1);
         assertThat(a.windows().getFirst().from().toLocalTime()).isEqualTo(LocalTime.of(18, 24, 26));
         assertThat(a.windows().getFirst().to().toLocalTime()).isEqualTo(LocalTime.of(18, 24, 30));
-        assertThat(two.events()).anyMatch(e -> e.kind() == LogEvent.Kind.SLOW_DOWN
-                && e.time().toLocalTime().equals(LocalTime.of(18, 7, 13)));
+        assertThat(two.events())
+                .anyMatch(e -> e.kind() == LogEvent.Kind.SLOW_DOWN
+                        && e.time().toLocalTime().equals(LocalTime.of(18, 7, 13)));
 
         ServerLog one =
                 LogReader.read(List.of(RealFiles.get("gb200/1.fp4_sbo_eplb/launch_server_decode_grep_DP0.log")));
