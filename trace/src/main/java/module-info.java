@@ -8,6 +8,7 @@ module dev.baton.trace {
     exports dev.baton.trace.analyse;
     exports dev.baton.trace.classify;
     exports dev.baton.trace.diff;
+    exports dev.baton.trace.expert;
     exports dev.baton.trace.log;
     exports dev.baton.trace.read;
     exports dev.baton.trace.reconcile;

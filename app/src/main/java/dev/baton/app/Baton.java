@@ -18,6 +18,7 @@ import picocli.CommandLine.Command;
             TraceCommand.class,
             LogCommand.class,
             ThroughputCommand.class,
+            ExpertsCommand.class,
             CommandLine.HelpCommand.class
         })
 public final class Baton implements Runnable {
