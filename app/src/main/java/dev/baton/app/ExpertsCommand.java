@@ -48,7 +48,11 @@ final class ExpertsCommand implements Callable<Integer> {
     @Option(names = "--top-k", description = "experts a token goes to (default: ${DEFAULT-VALUE})")
     int topK = 8;
 
-    @Option(names = "--trace", arity = "1..*", paramLabel = "FILE|DIR", description = "traces to predict step times from")
+    @Option(
+            names = "--trace",
+            arity = "1..*",
+            paramLabel = "FILE|DIR",
+            description = "traces to predict step times from")
     List<Path> traces = List.of();
 
     @Option(
@@ -138,10 +142,7 @@ final class ExpertsCommand implements Callable<Integer> {
                             .limit(4)
                             .map(e -> String.format(Locale.ROOT, "%d (%.1f%%)", e, 100 * row[e] / sum))
                             .toList();
-                    table.row(
-                            l,
-                            String.format(Locale.ROOT, "%.2f", ExpertCounts.skew(row)),
-                            String.join(", ", top));
+                    table.row(l, String.format(Locale.ROOT, "%.2f", ExpertCounts.skew(row)), String.join(", ", top));
                 });
         return table;
     }
@@ -159,7 +160,8 @@ final class ExpertsCommand implements Callable<Integer> {
                     .mapToDouble(s -> s.step().durationNanos() / 1e6)
                     .toArray());
             expert = Medians.of(ranks.stream()
-                    .flatMap(r -> r.steps().stream().map(s -> expertMillis(r, s.step().events())))
+                    .flatMap(r ->
+                            r.steps().stream().map(s -> expertMillis(r, s.step().events())))
                     .mapToDouble(Double::doubleValue)
                     .toArray());
             before = tracedBalancedness(counts);

@@ -33,7 +33,10 @@ public final class ExpertFile {
     private static ExpertCounts json(Path file, String name) {
         try {
             JsonNode counts = JsonMapper.shared().readTree(file.toFile()).path("logical_count");
-            if (!counts.isArray() || counts.isEmpty() || !counts.get(0).isArray() || counts.get(0).isEmpty()) {
+            if (!counts.isArray()
+                    || counts.isEmpty()
+                    || !counts.get(0).isArray()
+                    || counts.get(0).isEmpty()) {
                 throw malformed(file, "has no logical_count of [layers][experts]", new IllegalArgumentException(name));
             }
             boolean hasSteps = counts.get(0).get(0).isArray();

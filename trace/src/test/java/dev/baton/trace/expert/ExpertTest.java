@@ -64,7 +64,8 @@ class ExpertTest {
                         .isCloseTo(Arrays.stream(weight[1]).sum(), within(1e-6));
                 Placement global = Eplb.global(weight, 64 + redundant, 8);
                 assertThat(global.balancedness(counts))
-                        .isGreaterThanOrEqualTo(Placement.trivial(3, 64, 64 + redundant, 8).balancedness(counts));
+                        .isGreaterThanOrEqualTo(
+                                Placement.trivial(3, 64, 64 + redundant, 8).balancedness(counts));
             }
         }
     }
@@ -115,7 +116,9 @@ class ExpertTest {
 
     @Test
     void whatIsUnfitForPlanningIsNamed() {
-        assertThat(new ExpertCounts("zero", new double[3][8], 1).faults(2)).singleElement().asString()
+        assertThat(new ExpertCounts("zero", new double[3][8], 1).faults(2))
+                .singleElement()
+                .asString()
                 .startsWith("all counts are zero");
         double[][] alike = new double[1][64];
         Arrays.fill(alike[0], 0, 8, 1e6);
@@ -128,9 +131,11 @@ class ExpertTest {
         double[][] doubled = {new double[8], new double[8]};
         Arrays.fill(doubled[0], 2000);
         Arrays.fill(doubled[1], 4000);
-        assertThat(counts.isProportionalTo(new ExpertCounts("copy", doubled, 1))).isTrue();
+        assertThat(counts.isProportionalTo(new ExpertCounts("copy", doubled, 1)))
+                .isTrue();
         doubled[1][3]++;
-        assertThat(counts.isProportionalTo(new ExpertCounts("other", doubled, 1))).isFalse();
+        assertThat(counts.isProportionalTo(new ExpertCounts("other", doubled, 1)))
+                .isFalse();
     }
 
     @Test
@@ -149,7 +154,8 @@ class ExpertTest {
         golden("experts/decode_in2000out100.json", 5.79, 10.49, 0.581, 0.434, 0.358);
         golden("experts/decode_in1000out1000.json", 5.20, 10.28, 0.535, 0.404, 0.343);
         golden("gb200/expert_distribution_recorder.pt", 5.45, 10.75, 0.709, 0.375, 0.330);
-        assertThat(ExpertFile.read(RealFiles.get("experts/expert_distribution_fp8_all_zero.pt")).faults(8))
+        assertThat(ExpertFile.read(RealFiles.get("experts/expert_distribution_fp8_all_zero.pt"))
+                        .faults(8))
                 .singleElement()
                 .asString()
                 .startsWith("all counts are zero");
