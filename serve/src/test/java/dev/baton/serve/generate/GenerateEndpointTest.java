@@ -120,6 +120,24 @@ class GenerateEndpointTest {
     }
 
     @Test
+    void onlySmallRequestsForOneAnswerRunOnTheEventLoop() throws Exception {
+        List<String> threads = new CopyOnWriteArrayList<>();
+        var codec = new ByteCodec() {
+            @Override
+            public int[] encode(String text, boolean special) {
+                threads.add(Thread.currentThread().getName().replaceAll("-\\d.*", ""));
+                return super.encode(text, special);
+            }
+        };
+        try (var server = new ServerFixture(new FakeEngine(), codec, config -> config)) {
+            server.postJson("/generate", "{\"text\":\"a\"}");
+            server.postJson("/generate", "{\"text\":\"a\",\"sampling_params\":{\"n\":2}}");
+            server.postJson("/generate", "{\"text\":\"" + "a".repeat(2_048) + "\"}");
+        }
+        assertThat(threads).containsExactly("baton-http", "", "");
+    }
+
+    @Test
     void aBatchTimesNIsAFlatArray() throws Exception {
         JsonNode reply = fixture.postJson(
                 "/generate",
