@@ -1,5 +1,6 @@
 package dev.baton.app;
 
+import dev.baton.trace.RankCoordinates;
 import dev.baton.trace.align.RankAligner;
 import dev.baton.trace.align.RankSet;
 import dev.baton.trace.align.TraceFiles;
@@ -11,9 +12,13 @@ import dev.baton.trace.report.AnalysisJson;
 import dev.baton.trace.report.AnalysisPage;
 import dev.baton.trace.report.AnalysisText;
 import dev.baton.trace.report.DiffReport;
+import dev.baton.trace.write.TraceMerger;
+import java.math.BigDecimal;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
@@ -32,6 +37,7 @@ import picocli.CommandLine.Spec;
             TraceCommand.Analyze.class,
             TraceCommand.Ranks.class,
             TraceCommand.Diff.class,
+            TraceCommand.Merge.class,
             CommandLine.HelpCommand.class
         })
 final class TraceCommand implements Runnable {
@@ -160,6 +166,52 @@ final class TraceCommand implements Runnable {
             return outcomes.contains(Expectation.Outcome.NOT_REPRODUCED)
                     ? 1
                     : outcomes.contains(Expectation.Outcome.UNDECIDED) ? 3 : 0;
+        }
+    }
+
+    @Command(
+            name = "merge",
+            mixinStandardHelpOptions = true,
+            description = "One file of all ranks for a trace viewer: ranks as processes, ids that do not collide.")
+    static final class Merge implements Callable<Integer> {
+        @Parameters(arity = "1..*", paramLabel = "FILE|DIR", description = "traces, or folders that hold them")
+        List<Path> paths = List.of();
+
+        @Option(names = "--out", paramLabel = "OUT", description = "the file (default: merged-ID.trace.json.gz beside them)")
+        @Nullable
+        Path out;
+
+        @Override
+        public Integer call() {
+            List<String> notes = new ArrayList<>();
+            List<Path> files = TraceFiles.find(paths);
+            RankSet set = RankAligner.align(TraceFiles.analyse(files, KernelRules.builtIn(), notes));
+            List<Path> ordered = new ArrayList<>();
+            List<String> labels = new ArrayList<>();
+            Map<Path, BigDecimal> late = new HashMap<>();
+            for (int r = 0; r < set.ranks().size(); r++) {
+                Path file = set.ranks().get(r).work().trace().file();
+                if (!ordered.contains(file)) {
+                    ordered.add(file);
+                    String label = RankCoordinates.mergeLabel(String.valueOf(file.getFileName()));
+                    labels.add(label.isEmpty() ? "[rank" + set.ranks().get(r).rank() + "] " : label);
+                    late.put(file, BigDecimal.valueOf(set.clocks().get(r).correctionNanos(), 3));
+                }
+            }
+            for (Path file : files) {
+                if (!ordered.contains(file)) {
+                    ordered.add(file);
+                    labels.add("[" + file.getFileName() + "] ");
+                }
+            }
+            Path target = out != null ? out : files.getFirst().resolveSibling("merged-all.trace.json.gz");
+            TraceMerger merger = new TraceMerger();
+            long events = merger.merge(ordered, labels, late, target);
+            System.out.println(events + " events of " + ordered.size() + " files in " + target);
+            notes.addAll(set.notes());
+            notes.addAll(merger.notes());
+            notes.forEach(n -> System.out.println("note: " + n));
+            return 0;
         }
     }
 }

@@ -124,9 +124,11 @@ public final class TraceFiles {
         if (devices > 1) {
             return work.device();
         }
-        int named = number(TP_RANK, trace.label().isEmpty() ? name(trace.file()) : trace.label());
-        if (!trace.label().isEmpty() && named >= 0) {
-            return named;
+        boolean isPart = !trace.label().isEmpty();
+        String text = isPart ? trace.label() : name(trace.file());
+        int named = number(TP_RANK, text);
+        if (isPart) {
+            return named >= 0 ? named : number(OTHER_RANK, text) >= 0 ? number(OTHER_RANK, text) : place;
         }
         int said = trace.info().rank();
         if (said >= 0) {
