@@ -177,7 +177,10 @@ final class TraceCommand implements Runnable {
         @Parameters(arity = "1..*", paramLabel = "FILE|DIR", description = "traces, or folders that hold them")
         List<Path> paths = List.of();
 
-        @Option(names = "--out", paramLabel = "OUT", description = "the file (default: merged-ID.trace.json.gz beside them)")
+        @Option(
+                names = "--out",
+                paramLabel = "OUT",
+                description = "the file (default: merged-ID.trace.json.gz beside them)")
         @Nullable
         Path out;
 

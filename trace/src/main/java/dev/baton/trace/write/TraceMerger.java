@@ -35,6 +35,7 @@ import tools.jackson.databind.node.ObjectNode;
 public final class TraceMerger {
     /** Ids of a file lie in a range of their own: Kineto's have 32 bits, and readers keep 53 exact. */
     private static final long IDS_PER_FILE = 1L << 33;
+
     private static final Pattern LABEL_PART = Pattern.compile("(TP|DP|PP|EP)(\\d+)");
 
     private final JsonMapper json = JsonMapper.builder()
@@ -197,13 +198,12 @@ public final class TraceMerger {
         long index = 0;
         Matcher part = LABEL_PART.matcher(label);
         while (part.find()) {
-            long weight =
-                    switch (part.group(1)) {
-                        case "DP" -> 100_000_000L;
-                        case "EP" -> 1_000_000L;
-                        case "PP" -> 10_000L;
-                        default -> 100L;
-                    };
+            long weight = switch (part.group(1)) {
+                case "DP" -> 100_000_000L;
+                case "EP" -> 1_000_000L;
+                case "PP" -> 10_000L;
+                default -> 100L;
+            };
             index += weight * Long.parseLong(part.group(2));
         }
         return index;

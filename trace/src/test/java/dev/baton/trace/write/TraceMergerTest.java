@@ -61,7 +61,8 @@ class TraceMergerTest {
         int cut = new String(bytes, StandardCharsets.UTF_8).indexOf("\"ac2g\"");
         Path half = Files.write(folder.resolve("1.5-TP-1.trace.json"), Arrays.copyOf(bytes, cut));
         TraceMerger merger = new TraceMerger();
-        assertThat(merger.merge(List.of(whole, half), folder.resolve("m.json.gz"))).isEqualTo(5);
+        assertThat(merger.merge(List.of(whole, half), folder.resolve("m.json.gz")))
+                .isEqualTo(5);
         assertThat(merger.notes()).singleElement().asString().contains("breaks off after 2 events");
     }
 
@@ -73,11 +74,11 @@ class TraceMergerTest {
                 .toList();
         Path merged = folder.resolve("merged-8.json.gz");
         new TraceMerger().merge(files, labels, Map.of(), merged);
-        RankSet one = RankAligner.align(
-                TraceFiles.analyse(List.of(merged), KernelRules.builtIn(), new ArrayList<>()));
+        RankSet one = RankAligner.align(TraceFiles.analyse(List.of(merged), KernelRules.builtIn(), new ArrayList<>()));
         assertThat(one.ranks()).extracting(r -> r.rank()).containsExactly(0, 1, 2, 3, 4, 5, 6, 7);
         assertThat(one.collectives()).extracting(c -> c.last().rankIndex()).containsExactly(7, 7, 7, 7, 7, 5, 5, 4);
-        assertThat(one.collectives()).extracting(c -> c.startSpreadNanos())
+        assertThat(one.collectives())
+                .extracting(c -> c.startSpreadNanos())
                 .containsExactly(7624000L, 1101000L, 168000L, 125000L, 223000L, 534000L, 584000L, 885000L);
     }
 }
