@@ -19,6 +19,7 @@ import picocli.CommandLine.Command;
             LogCommand.class,
             ThroughputCommand.class,
             ExpertsCommand.class,
+            CheckCommand.class,
             CommandLine.HelpCommand.class
         })
 public final class Baton implements Runnable {

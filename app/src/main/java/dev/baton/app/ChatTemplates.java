@@ -12,7 +12,7 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /** The chat template that a server uses, with the special tokens that it may name. */
-final class ChatTemplates {
+public final class ChatTemplates {
     private final ChatTemplate template;
     private final Map<String, String> specialTokens;
 
@@ -26,7 +26,7 @@ final class ChatTemplates {
      *
      * @throws ModelException when the file cannot be read or does not parse
      */
-    static @Nullable ChatTemplates find(Path folder, @Nullable String file) {
+    public static @Nullable ChatTemplates find(Path folder, @Nullable String file) {
         TokenizerConfig config = TokenizerConfig.read(folder);
         if (file != null) {
             return new ChatTemplates(ChatTemplate.of(text(Path.of(file)), file), config.specialTokens());
@@ -48,7 +48,7 @@ final class ChatTemplates {
      *
      * @param continueFinal the last message is the beginning of the answer: the prompt ends where its content ends
      */
-    String render(List<Map<String, Object>> messages, boolean continueFinal, Map<String, Object> arguments) {
+    public String render(List<Map<String, Object>> messages, boolean continueFinal, Map<String, Object> arguments) {
         Map<String, Object> variables = new LinkedHashMap<>(specialTokens);
         variables.putAll(arguments);
         String prompt = template.render(messages, null, !continueFinal, variables);

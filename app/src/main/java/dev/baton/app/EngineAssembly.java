@@ -5,6 +5,7 @@ import dev.baton.engine.Engine;
 import dev.baton.engine.EngineException;
 import dev.baton.engine.EngineInfo;
 import dev.baton.engine.LocalEngine;
+import dev.baton.engine.arch.RopePrecision;
 import dev.baton.engine.forward.KvMemory;
 import dev.baton.engine.parallel.DeviceSupplier;
 import dev.baton.engine.parallel.LoadOptions;
@@ -33,7 +34,7 @@ import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /** A running engine made from launch flags: model, devices, ranks, schedulers, recorder. Owns what it made. */
-final class EngineAssembly implements AutoCloseable {
+public final class EngineAssembly implements AutoCloseable {
     private static final Logger LOG = System.getLogger(EngineAssembly.class.getName());
 
     /** Prompt tokens of one step on a device with little memory or speed (the dialect's value below 35 GiB). */
@@ -63,7 +64,7 @@ final class EngineAssembly implements AutoCloseable {
     }
 
     /** What turns an engine into one half of a pair; {@link #NONE} leaves it whole. */
-    interface RoleWiring {
+    public interface RoleWiring {
         /** Nothing to wire. */
         RoleWiring NONE = new RoleWiring() {};
 
@@ -90,7 +91,16 @@ final class EngineAssembly implements AutoCloseable {
      * @throws EngineException CONFIGURATION when flags, model and machine do not fit
      * @throws ModelException when the model's folder is not sound
      */
-    static EngineAssembly start(ServerArgs args, RoleWiring role) {
+    public static EngineAssembly start(ServerArgs args, RoleWiring role) {
+        return start(args, role, null);
+    }
+
+    /**
+     * As {@link #start(ServerArgs, RoleWiring)}.
+     *
+     * @param ropePrecision of the rotary frequencies; null: as {@link LoadOptions#ropePrecision} says
+     */
+    static EngineAssembly start(ServerArgs args, RoleWiring role, @Nullable RopePrecision ropePrecision) {
         Path folder = modelFolder(args);
         checkDevice(args);
         LoadOptions.Format format =
@@ -101,7 +111,10 @@ final class EngineAssembly implements AutoCloseable {
             ModelConfig config = loader.config();
             Tokenizer tokenizer = tokenizer(args, folder, format);
             int replicas = args.integer("dp-size");
-            LoadOptions options = loadOptions(args, config, format, role);
+            LoadOptions options = loadOptions(args, config, format, role)
+                    .with()
+                    .ropePrecision(ropePrecision)
+                    .build();
             log("Load weight begin.");
             for (int dp = 0; dp < replicas; dp++) {
                 groups.add(loader.start(
@@ -247,7 +260,21 @@ final class EngineAssembly implements AutoCloseable {
         Integer told = args.integerOrNull("cpu-threads");
         int threads = told != null ? told : Math.max(1, Runtime.getRuntime().availableProcessors() / ranks);
         CpuKernels kernels = CpuKernels.valueOf(args.text("cpu-kernels").toUpperCase(Locale.ROOT));
-        return (rank, size) -> CpuDevice.open(CpuOptions.of(threads).withKernels(kernels));
+        DType activations = activations(args);
+        return (rank, size) ->
+                CpuDevice.open(CpuOptions.of(threads).withKernels(kernels).withActivations(activations));
+    }
+
+    private static DType activations(ServerArgs args) {
+        String dtype = args.text("dtype");
+        return switch (dtype) {
+            case "bfloat16" -> DType.BF16;
+            case "float16", "half" -> {
+                LOG.log(Logger.Level.WARNING, "--dtype {0}: a CPU keeps activations in float32", dtype);
+                yield DType.F32;
+            }
+            default -> DType.F32;
+        };
     }
 
     private static EngineInfo info(ServerArgs args, ModelConfig config, RankGroup first) {
@@ -283,17 +310,18 @@ final class EngineAssembly implements AutoCloseable {
         LOG.log(Logger.Level.INFO, message);
     }
 
-    Engine engine() {
+    /** The engine; it lives until {@link #close}. */
+    public Engine engine() {
         return engine;
     }
 
-    ModelConfig config() {
+    /** The model's configuration. */
+    public ModelConfig config() {
         return loader.config();
     }
 
     /** Null with {@code --skip-tokenizer-init} or where there is none. */
-    @Nullable
-    Tokenizer tokenizer() {
+    public @Nullable Tokenizer tokenizer() {
         return tokenizer;
     }
 

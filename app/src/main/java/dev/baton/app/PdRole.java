@@ -70,6 +70,11 @@ final class PdRole implements EngineAssembly.RoleWiring, AutoCloseable {
         }
     }
 
+    /** Where a prefill server's registry listens; 0 for the other roles. */
+    int bootstrapPort() {
+        return bootstrap == null ? 0 : bootstrap.port();
+    }
+
     @Override
     public KvMemory kvMemory() {
         return disaggregation.kvMemory();

@@ -21,4 +21,14 @@ public record ArchitectureSpec(AttentionKind attention, boolean queryKeyNorm, We
     public static ArchitectureSpec grouped(WeightNames names) {
         return new ArchitectureSpec(AttentionKind.GROUPED, false, names);
     }
+
+    /** The same layers with latent attention. */
+    public static ArchitectureSpec latent(WeightNames names) {
+        return new ArchitectureSpec(AttentionKind.LATENT, false, names);
+    }
+
+    /** With an RMSNorm over each query and key head before rope. */
+    public ArchitectureSpec withQueryKeyNorm() {
+        return new ArchitectureSpec(attention, true, names);
+    }
 }

@@ -86,7 +86,7 @@ public final class Decoder {
                         "intermediate_size",
                         config.hiddenSize(),
                         config.intermediateSize(),
-                        names,
+                        names.projections(),
                         layout.dense(),
                         weights,
                         mlp,

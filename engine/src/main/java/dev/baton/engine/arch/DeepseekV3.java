@@ -1,9 +1,8 @@
 package dev.baton.engine.arch;
 
-/** DeepSeek-V3 and R1: latent attention, the first layers dense, then shared and routed experts. */
+/** DeepSeek-V3 and R1: V2's blocks; the gate is sigmoid with a correction bias, which the configuration says. */
 final class DeepseekV3 {
-    static final ArchitectureSpec SPEC =
-            new ArchitectureSpec(ArchitectureSpec.AttentionKind.LATENT, false, WeightNames.HUGGING_FACE);
+    static final ArchitectureSpec SPEC = DeepseekV2.SPEC;
 
     private DeepseekV3() {}
 }

@@ -22,7 +22,7 @@ final class DenseMlp implements MlpBlock {
             String what,
             int hidden,
             int intermediate,
-            WeightNames names,
+            WeightNames.Projections names,
             Shard shard,
             WeightLoader weights,
             String prefix,

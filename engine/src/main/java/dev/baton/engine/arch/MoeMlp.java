@@ -44,7 +44,7 @@ final class MoeMlp implements MlpBlock {
             WorkspacePlan workspace) {
         MoeConfig moe = Objects.requireNonNull(config.moe());
         int hidden = config.hiddenSize();
-        this.router = weights.linear(prefix + names.router(), moe.experts(), hidden, false);
+        this.router = weights.unquantized().linear(prefix + names.router(), moe.experts(), hidden, false);
         this.gate = gateSpec(
                 moe, moe.correctionBias() ? weights.vector(prefix + names.correctionBias(), moe.experts()) : null);
         this.experts = experts(moe, hidden, names, layout.experts(), weights, prefix);
@@ -54,7 +54,7 @@ final class MoeMlp implements MlpBlock {
                         "n_shared_experts * moe_intermediate_size",
                         hidden,
                         moe.sharedIntermediateSize(),
-                        names,
+                        names.projections(),
                         layout.dense(),
                         weights,
                         prefix + names.sharedExperts(),
@@ -68,6 +68,7 @@ final class MoeMlp implements MlpBlock {
     private static ExpertWeights experts(
             MoeConfig moe, int hidden, WeightNames names, Shard shard, WeightLoader weights, String prefix) {
         int intermediate = moe.intermediateSize();
+        WeightNames.Projections projections = names.expertProjections();
         int first = shard.first("moe_intermediate_size", intermediate);
         int count = shard.length("moe_intermediate_size", intermediate);
         List<Weight> gates = new ArrayList<>();
@@ -75,9 +76,9 @@ final class MoeMlp implements MlpBlock {
         List<Weight> downs = new ArrayList<>();
         for (int e = 0; e < moe.experts(); e++) {
             String expert = prefix + names.expert(e);
-            gates.add(weights.rows(expert + names.gate(), intermediate, hidden, first, count, false));
-            ups.add(weights.rows(expert + names.up(), intermediate, hidden, first, count, false));
-            downs.add(weights.columns(expert + names.down(), hidden, intermediate, first, count, false));
+            gates.add(weights.rows(expert + projections.gate(), intermediate, hidden, first, count, false));
+            ups.add(weights.rows(expert + projections.up(), intermediate, hidden, first, count, false));
+            downs.add(weights.columns(expert + projections.down(), hidden, intermediate, first, count, false));
         }
         return new ExpertWeights(0, gates, ups, downs);
     }

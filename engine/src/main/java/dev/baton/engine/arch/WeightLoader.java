@@ -2,6 +2,7 @@ package dev.baton.engine.arch;
 
 import dev.baton.engine.EngineException;
 import dev.baton.model.DType;
+import dev.baton.model.config.ModelConfig;
 import dev.baton.model.safetensors.StoredTensor;
 import dev.baton.model.safetensors.WeightSource;
 import dev.baton.tensor.Device;
@@ -10,27 +11,50 @@ import dev.baton.tensor.Weight;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.concurrent.atomic.AtomicLong;
+import org.jspecify.annotations.Nullable;
 
-/** Takes one rank's part of named weights out of a source: views where the device can read the source's memory. */
+/**
+ * Takes one rank's part of named weights out of a source: views where the device can read the source's memory. A matrix
+ * that is stored as F8_E4M3 brings its block scales along, see {@link BlockScaled}.
+ */
 public final class WeightLoader {
     private final WeightSource source;
     private final Device device;
+    /** Element type of random weights. */
     private final DType dummyType;
-    private long bytes;
+    /** Element type of random matrices. */
+    private final DType dummyMatrixType;
 
-    /**
-     * @param source must outlive the device
-     * @param dummyType element type of random weights
-     */
-    public WeightLoader(WeightSource source, Device device, DType dummyType) {
+    private final AtomicLong bytes;
+
+    /** @param source must outlive the device */
+    public WeightLoader(WeightSource source, Device device, ModelConfig config) {
+        this(
+                source,
+                device,
+                config.dtype(),
+                config.quantization() == null ? config.dtype() : DType.F8_E4M3,
+                new AtomicLong());
+    }
+
+    private WeightLoader(
+            WeightSource source, Device device, DType dummyType, DType dummyMatrixType, AtomicLong bytes) {
         this.source = source;
         this.device = device;
         this.dummyType = dummyType;
+        this.dummyMatrixType = dummyMatrixType;
+        this.bytes = bytes;
+    }
+
+    /** The same loader for what a quantised model leaves unquantised: routers and the output projection. */
+    public WeightLoader unquantized() {
+        return new WeightLoader(source, device, dummyType, dummyType, bytes);
     }
 
     /** Bytes of everything loaded so far: this rank's share, whether mapped or copied. */
     public long bytes() {
-        return bytes;
+        return bytes.get();
     }
 
     /** The device that holds the weights. */
@@ -45,8 +69,8 @@ public final class WeightLoader {
 
     /** Output features {@code [from, from + count)} of a linear layer [out, in]. */
     public Weight rows(String prefix, int out, int in, int from, int count, boolean bias) {
-        Tensor matrix = place(matrix(prefix + ".weight", out, in).rowRange(from, count));
-        return new Weight(matrix, null, bias ? vector(prefix + ".bias", out, from, count) : null);
+        Tensor biases = bias ? vector(prefix + ".bias", out, from, count) : null;
+        return part(prefix + ".weight", out, in, new BlockScaled.Part(from, count, 0, in), biases);
     }
 
     /**
@@ -54,13 +78,32 @@ public final class WeightLoader {
      * belongs to one rank only.
      */
     public Weight columns(String prefix, int out, int in, int from, int count, boolean bias) {
-        Tensor matrix = place(matrix(prefix + ".weight", out, in).columnRange(from, count));
-        return new Weight(matrix, null, bias ? vector(prefix + ".bias", out) : null);
+        Tensor biases = bias ? vector(prefix + ".bias", out) : null;
+        return part(prefix + ".weight", out, in, new BlockScaled.Part(0, out, from, count), biases);
+    }
+
+    private Weight part(String name, int out, int in, BlockScaled.Part part, @Nullable Tensor bias) {
+        StoredTensor stored = matrix(name, dummyMatrixType, out, in);
+        if (stored.dtype() != DType.F8_E4M3) {
+            Tensor whole = Tensor.dense(stored.data(), stored.dtype(), out, in);
+            return new Weight(
+                    place(whole.rowRange(part.row(), part.rows()).columnRange(part.column(), part.columns())),
+                    null,
+                    bias);
+        }
+        BlockScaled scaled = BlockScaled.of(source, stored);
+        if (part.startsBlock()) {
+            Tensor scales = uploadCounted(scaled.scales(part), part.blockRows(), part.blockColumns());
+            return new Weight(place(scaled.matrix(part)), scales, bias);
+        }
+        return new Weight(uploadCounted(scaled.expand(part), part.rows(), part.columns()), null, bias);
     }
 
     /** Rows {@code [from, from + count)} of a table [rows, columns]. */
     public Tensor table(String name, int rows, int columns, int from, int count) {
-        return place(matrix(name, rows, columns).rowRange(from, count));
+        StoredTensor stored = matrix(name, dummyType, rows, columns);
+        refuseScaled(stored);
+        return place(Tensor.dense(stored.data(), stored.dtype(), rows, columns).rowRange(from, count));
     }
 
     /** A vector as F32 [n], whatever it is stored as. */
@@ -93,7 +136,7 @@ public final class WeightLoader {
             int from,
             int count,
             boolean transpose) {
-        StoredTensor stored = stored(name, (long) totalHeads * headRows, columns);
+        StoredTensor stored = unscaled(matrix(name, dummyMatrixType, (long) totalHeads * headRows, columns));
         int size = stored.dtype().bytes();
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment staged = arena.allocate((long) heads * count * columns * size, 64);
@@ -128,36 +171,57 @@ public final class WeightLoader {
         }
     }
 
-    private Tensor matrix(String name, long rows, long columns) {
-        StoredTensor stored = stored(name, rows, columns);
-        return Tensor.dense(stored.data(), stored.dtype(), rows, columns);
-    }
-
-    private StoredTensor stored(String name, long rows, long columns) {
-        StoredTensor stored = source.get(name, dummyType, rows, columns);
+    private StoredTensor matrix(String name, DType ifDummy, long rows, long columns) {
+        StoredTensor stored = source.get(name, ifDummy, rows, columns);
         return switch (stored.dtype()) {
-            case F32, F16, BF16 -> stored;
-            case F8_E4M3, F8_E5M2, F64, I64, I32, I16, I8, U8, BOOL ->
-                throw new EngineException(
-                        EngineException.Code.CONFIGURATION,
-                        "weight " + name + " is stored as " + stored.dtype() + "; F32, F16 and BF16 can be served");
+            case F32, F16, BF16, F8_E4M3 -> stored;
+            case F8_E5M2, F64, I64, I32, I16, I8, U8, BOOL -> throw notServed(stored);
         };
     }
 
+    /** An F8 matrix with its scales multiplied in, as F32; another one as it is. */
+    private StoredTensor unscaled(StoredTensor stored) {
+        if (stored.dtype() != DType.F8_E4M3) {
+            return stored;
+        }
+        int rows = (int) stored.shape()[0];
+        int columns = (int) stored.shape()[1];
+        float[] values = BlockScaled.of(source, stored).expand(new BlockScaled.Part(0, rows, 0, columns));
+        return StoredTensor.of(stored.name(), DType.F32, values, rows, columns);
+    }
+
+    private static void refuseScaled(StoredTensor stored) {
+        if (stored.dtype() == DType.F8_E4M3) {
+            throw notServed(stored);
+        }
+    }
+
+    private static EngineException notServed(StoredTensor stored) {
+        return new EngineException(
+                EngineException.Code.CONFIGURATION,
+                "weight " + stored.name() + " is stored as " + stored.dtype()
+                        + "; F32, F16, BF16 and (matrices of layers) block-scaled F8_E4M3 can be served");
+    }
+
     private Tensor place(Tensor host) {
-        bytes += host.elements() * host.dtype().bytes();
+        bytes.addAndGet(host.elements() * host.dtype().bytes());
         return device.place(host);
+    }
+
+    private Tensor uploadCounted(float[] values, long... shape) {
+        bytes.addAndGet(4L * values.length);
+        return upload(device, values, shape);
     }
 
     /** Host memory, copied to the device. */
     private Tensor upload(MemorySegment host, DType dtype, long... shape) {
         Tensor tensor = device.allocate(dtype, shape);
         device.toDevice(host, tensor);
-        bytes += tensor.elements() * dtype.bytes();
+        bytes.addAndGet(tensor.elements() * dtype.bytes());
         return tensor;
     }
 
-    /** An F32 table made here (rope), copied to the device. */
+    /** An F32 table made here (rope, scales), copied to the device. */
     public static Tensor upload(Device device, float[] values, long... shape) {
         Tensor tensor = device.allocate(DType.F32, shape);
         try (Arena arena = Arena.ofConfined()) {

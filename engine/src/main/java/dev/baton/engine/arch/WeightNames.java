@@ -12,12 +12,11 @@ package dev.baton.engine.arch;
  * @param mlpNorm norm before the MLP
  * @param attention prefix of the attention's projections
  * @param mlp prefix of the MLP
- * @param gate gate projection of a dense, shared or routed MLP
- * @param up its up projection
- * @param down its down projection
+ * @param projections of a dense or shared MLP
  * @param router the experts' gate, below {@link #mlp}
  * @param correctionBias full name of the router's bias, below {@link #mlp}
  * @param expert prefix of one routed expert, below {@link #mlp}
+ * @param expertProjections of a routed expert
  * @param sharedExperts prefix of the shared experts, below {@link #mlp}
  */
 public record WeightNames(
@@ -29,12 +28,11 @@ public record WeightNames(
         String mlpNorm,
         String attention,
         String mlp,
-        String gate,
-        String up,
-        String down,
+        Projections projections,
         String router,
         String correctionBias,
         String expert,
+        Projections expertProjections,
         String sharedExperts) {
 
     /** The names that Hugging Face's Llama gave to most decoders. */
@@ -47,13 +45,36 @@ public record WeightNames(
             "post_attention_layernorm",
             "self_attn.",
             "mlp.",
-            "gate_proj",
-            "up_proj",
-            "down_proj",
+            Projections.HUGGING_FACE,
             "gate",
             "gate.e_score_correction_bias",
             "experts.%d.",
+            Projections.HUGGING_FACE,
             "shared_experts.");
+
+    /** The three projections of a gated MLP. */
+    public record Projections(String gate, String up, String down) {
+        static final Projections HUGGING_FACE = new Projections("gate_proj", "up_proj", "down_proj");
+    }
+
+    /** The same names but for the experts: they live under {@code mlp} and have these projections. */
+    WeightNames withExperts(String mlp, Projections projections) {
+        return new WeightNames(
+                embedding,
+                finalNorm,
+                output,
+                layer,
+                attentionNorm,
+                mlpNorm,
+                attention,
+                mlp,
+                this.projections,
+                router,
+                correctionBias,
+                expert,
+                projections,
+                sharedExperts);
+    }
 
     /** The prefix of layer {@code i}. */
     public String layer(int i) {

@@ -86,7 +86,7 @@ public final class ModelRunner {
         this.options = options;
         this.ops = device.ops();
         this.collectives = communicator;
-        WeightLoader loader = new WeightLoader(weights, device, config.dtype());
+        WeightLoader loader = new WeightLoader(weights, device, config);
         this.decoder = new Decoder(
                 config,
                 layout,

@@ -4,10 +4,12 @@ import dev.baton.engine.arch.ArchitectureSpec;
 import dev.baton.engine.arch.Architectures;
 import dev.baton.engine.arch.RopePrecision;
 import dev.baton.engine.arch.WeightNames;
+import dev.baton.model.DType;
 import dev.baton.model.config.MlaConfig;
 import dev.baton.model.config.ModelConfig;
 import dev.baton.model.config.MoeConfig;
 import dev.baton.model.config.Rope;
+import dev.baton.model.safetensors.StoredTensor;
 import dev.baton.model.safetensors.WeightSource;
 import java.util.HashMap;
 import java.util.Map;
@@ -50,7 +52,7 @@ public final class ReferenceForward {
             add(x, config.mla() != null ? latent(normed, attention, rotations) : grouped(normed, attention, rotations));
             normed = norm(x, prefix + names.mlpNorm() + ".weight");
             String mlp = prefix + names.mlp();
-            add(x, config.sparse(layer) ? experts(normed, mlp) : mlp(normed, mlp, config.intermediateSize()));
+            add(x, config.sparse(layer) ? experts(normed, mlp) : mlp(normed, mlp, names.projections(), config.intermediateSize()));
         }
         String output = config.tiedEmbeddings() ? names.embedding() : names.output();
         return linear(norm(x, names.finalNorm() + ".weight"), output, config.vocabSize(), false);
@@ -183,23 +185,23 @@ public final class ReferenceForward {
         }
     }
 
-    private float[][] mlp(float[][] x, String prefix, int intermediate) {
-        float[][] gate = linear(x, prefix + names.gate(), intermediate, false);
-        float[][] up = linear(x, prefix + names.up(), intermediate, false);
+    private float[][] mlp(float[][] x, String prefix, WeightNames.Projections projections, int intermediate) {
+        float[][] gate = linear(x, prefix + projections.gate(), intermediate, false);
+        float[][] up = linear(x, prefix + projections.up(), intermediate, false);
         for (int t = 0; t < x.length; t++) {
             for (int i = 0; i < intermediate; i++) {
                 double g = gate[t][i];
                 gate[t][i] = (float) (g / (1 + Math.exp(-g)) * up[t][i]);
             }
         }
-        return linear(gate, prefix + names.down(), config.hiddenSize(), false);
+        return linear(gate, prefix + projections.down(), config.hiddenSize(), false);
     }
 
     private float[][] experts(float[][] x, String prefix) {
         MoeConfig moe = Objects.requireNonNull(config.moe());
         float[][] logits = linear(x, prefix + names.router(), moe.experts(), false);
         float[][] out = moe.sharedExperts() > 0
-                ? mlp(x, prefix + names.sharedExperts(), moe.sharedIntermediateSize())
+                ? mlp(x, prefix + names.sharedExperts(), names.projections(), moe.sharedIntermediateSize())
                 : new float[x.length][config.hiddenSize()];
         float[] bias = moe.correctionBias()
                 ? weight(prefix + names.correctionBias(), moe.experts())
@@ -213,7 +215,11 @@ public final class ReferenceForward {
             }
             for (int e : chosen) {
                 double weight = scores[e] / (moe.normalizeTopK() ? sum : 1) * moe.routedScale();
-                float[][] y = mlp(new float[][] {x[t]}, prefix + names.expert(e), moe.intermediateSize());
+                float[][] y = mlp(
+                        new float[][] {x[t]},
+                        prefix + names.expert(e),
+                        names.expertProjections(),
+                        moe.intermediateSize());
                 for (int i = 0; i < y[0].length; i++) {
                     out[t][i] += (float) (weight * y[0][i]);
                 }
@@ -265,7 +271,23 @@ public final class ReferenceForward {
     }
 
     private float[] weight(String name, long... shape) {
-        return loaded.computeIfAbsent(
-                name, key -> weights.get(key, config.dtype(), shape).toFloats());
+        return loaded.computeIfAbsent(name, key -> {
+            StoredTensor stored = weights.get(key, config.dtype(), shape);
+            float[] values = stored.toFloats();
+            if (stored.dtype() == DType.F8_E4M3) {
+                scaleBlocks(values, key, (int) shape[0], (int) shape[1]);
+            }
+            return values;
+        });
+    }
+
+    /** Multiplies each 128 x 128 block of a matrix by its scale. */
+    private void scaleBlocks(float[] matrix, String name, int rows, int columns) {
+        int blocks = (columns + 127) / 128;
+        float[] scales = weights.get(name + "_scale_inv", DType.F32, (rows + 127) / 128, blocks)
+                .toFloats();
+        for (int i = 0; i < matrix.length; i++) {
+            matrix[i] *= scales[i / columns / 128 * blocks + i % columns / 128];
+        }
     }
 }

@@ -4,7 +4,7 @@ import dev.baton.engine.EngineException;
 import dev.baton.engine.arch.Architectures;
 import dev.baton.engine.arch.Layout;
 import dev.baton.engine.arch.RopePrecision;
-import dev.baton.engine.forward.GoldenCheck;
+import dev.baton.engine.forward.GoldenRecording;
 import dev.baton.engine.forward.ModelRunner;
 import dev.baton.engine.forward.RunnerOptions;
 import dev.baton.model.config.ModelConfig;
@@ -42,19 +42,19 @@ public final class ModelLoader implements AutoCloseable {
     public static ModelLoader open(Path folder, LoadOptions.Format format, long seed) {
         ModelConfig config = ModelConfig.read(folder);
         Architectures.of(config);
-        return new ModelLoader(
-                config,
-                switch (format) {
-                    case SAFETENSORS -> Checkpoint.open(folder);
-                    case DUMMY -> new DummyWeights(seed);
-                },
-                format == LoadOptions.Format.SAFETENSORS ? recordedPrecision(folder) : null);
-    }
-
-    private static @Nullable RopePrecision recordedPrecision(Path folder) {
-        return GoldenCheck.recordings(folder).isEmpty()
-                ? null
-                : GoldenCheck.read(folder).ropePrecision();
+        if (format == LoadOptions.Format.DUMMY) {
+            return new ModelLoader(config, new DummyWeights(seed), null);
+        }
+        Checkpoint weights = Checkpoint.open(folder);
+        try {
+            RopePrecision recorded = GoldenRecording.recordings(folder).isEmpty()
+                    ? null
+                    : GoldenRecording.read(folder).ropePrecision(config, weights);
+            return new ModelLoader(config, weights, recorded);
+        } catch (RuntimeException e) {
+            weights.close();
+            throw e;
+        }
     }
 
     /** Opens a folder and starts one replica that owns the weights. */

@@ -9,15 +9,28 @@ import dev.baton.tensor.cpu.CpuKernels;
 import dev.baton.tensor.cpu.CpuOptions;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.stream.Stream;
 
 /** The stored checkpoints and how tests start them. */
 public final class Golden {
     public static final String LLAMA_GQA = "llama-gqa-llama3rope";
     public static final String LLAMA_TIED = "llama-mha-tied";
     public static final String QWEN2 = "qwen2-bias-tied";
+    public static final String QWEN3 = "qwen3-qknorm";
+    public static final String QWEN3_MOE = "qwen3-moe";
+    public static final String MIXTRAL = "mixtral";
+    public static final String DEEPSEEK_V2 = "deepseek-v2-lite";
     public static final String DEEPSEEK = "deepseek-v3";
+    /** Block-scaled F8 matrices of sizes that are no multiple of a block. */
+    public static final String DEEPSEEK_FP8 = "deepseek-v3-fp8";
 
     private Golden() {}
+
+    /** Every stored checkpoint: one an architecture, and what else differs. */
+    public static Stream<String> all() {
+        return Stream.of(
+                LLAMA_GQA, LLAMA_TIED, QWEN2, QWEN3, QWEN3_MOE, MIXTRAL, DEEPSEEK_V2, DEEPSEEK, DEEPSEEK_FP8);
+    }
 
     /** The folder of a stored checkpoint; {@code -Dbaton.golden} names another place than the test resources. */
     public static Path folder(String name) {

@@ -15,7 +15,7 @@ class GoldenTest {
     private static final double TOLERANCE = 2e-3;
 
     static Stream<Arguments> models() {
-        return Stream.of(Golden.LLAMA_GQA, Golden.LLAMA_TIED, Golden.QWEN2, Golden.DEEPSEEK)
+        return Golden.all()
                 .flatMap(name -> Stream.of(CpuKernels.values())
                         .flatMap(kernels -> Stream.of(1, 2, 4)
                                 // 7 query heads do not split over 2 ranks; 4 ranks replicate the 2 key heads of
@@ -29,7 +29,7 @@ class GoldenTest {
     @ParameterizedTest(name = "{0}, {1} kernels, tp {2}")
     @MethodSource("models")
     void logitsAndGreedyTokensEqualTheStoredOnes(String name, CpuKernels kernels, int ranks) {
-        GoldenCheck golden = GoldenCheck.read(Golden.folder(name));
+        GoldenRecording golden = GoldenRecording.read(Golden.folder(name));
         try (RankGroup group = Golden.start(name, Golden.options(ranks), kernels)) {
             check(golden, group, DirectRun.Options.greedy(0).withSlotSeed(7), true);
             if (kernels == CpuKernels.SCALAR) {
@@ -47,26 +47,27 @@ class GoldenTest {
         }
     }
 
-    @ParameterizedTest(name = "absorbed only, {0} kernels, tp {1}")
+    @ParameterizedTest(name = "absorbed only, {0}, {1} kernels, tp {2}")
     @MethodSource("latent")
-    void latentAttentionGivesTheSameWhetherKeysAreExpandedOrAbsorbed(CpuKernels kernels, int ranks) {
+    void latentAttentionGivesTheSameWhetherKeysAreExpandedOrAbsorbed(String name, CpuKernels kernels, int ranks) {
         LoadOptions absorbed = Golden.options(ranks).with().alwaysAbsorbed(true).build();
-        GoldenCheck golden = GoldenCheck.read(Golden.folder(Golden.DEEPSEEK));
-        try (RankGroup group = Golden.start(Golden.DEEPSEEK, absorbed, kernels)) {
+        GoldenRecording golden = GoldenRecording.read(Golden.folder(name));
+        try (RankGroup group = Golden.start(name, absorbed, kernels)) {
             check(golden, group, DirectRun.Options.greedy(0).withSlotSeed(5), true);
         }
     }
 
     static Stream<Arguments> latent() {
-        return Stream.of(CpuKernels.values())
-                .flatMap(kernels -> Stream.of(1, 2).map(ranks -> Arguments.of(kernels, ranks)));
+        return Stream.of(Golden.DEEPSEEK, Golden.DEEPSEEK_V2, Golden.DEEPSEEK_FP8)
+                .flatMap(name -> Stream.of(CpuKernels.values())
+                        .flatMap(kernels -> Stream.of(1, 2).map(ranks -> Arguments.of(name, kernels, ranks))));
     }
 
-    private static void check(GoldenCheck golden, RankGroup group, DirectRun.Options options, boolean together) {
+    private static void check(GoldenRecording golden, RankGroup group, DirectRun.Options options, boolean together) {
         GoldenCheck.Collector collector = new GoldenCheck.Collector();
         group.setLogitsListener(collector).join();
-        GoldenCheck.Result result =
-                golden.compare(new DirectRun(group, group.maxStepTokens()), collector, options, together, TOLERANCE);
+        GoldenComparison.Result result = GoldenCheck.compare(
+                golden, new DirectRun(group, group.maxStepTokens()), collector, options, together, GoldenComparison.Tolerance.of(TOLERANCE));
         group.setLogitsListener(null).join();
         assertThat(result.faults()).isEmpty();
         assertThat(result.excused()).isZero();

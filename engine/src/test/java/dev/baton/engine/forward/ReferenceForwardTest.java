@@ -17,20 +17,22 @@ import java.util.List;
 import java.util.Objects;
 import java.util.Random;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /** The plain loops agree with transformers' stored logits, and the serving path with the plain loops. */
 class ReferenceForwardTest {
     @ParameterizedTest
-    @ValueSource(strings = {Golden.LLAMA_GQA, Golden.LLAMA_TIED, Golden.QWEN2, Golden.DEEPSEEK})
+    @MethodSource("dev.baton.engine.forward.Golden#all")
     void theReferenceGivesTheStoredLogits(String name) {
         Path folder = Golden.folder(name);
-        GoldenCheck golden = GoldenCheck.read(folder);
+        GoldenRecording golden = GoldenRecording.read(folder);
         try (Checkpoint weights = Checkpoint.open(folder);
                 SafetensorsFile stored = SafetensorsFile.open(folder.resolve("golden.safetensors"))) {
-            ReferenceForward reference = new ReferenceForward(ModelConfig.read(folder), weights, RopePrecision.BF16);
+            ModelConfig config = ModelConfig.read(folder);
+            ReferenceForward reference =
+                    new ReferenceForward(config, weights, golden.ropePrecision(config, weights));
             for (int p = 0; p < 3; p++) {
-                int[] prompt = golden.prompts().get(p);
+                int[] prompt = golden.prompts().get(p).ids();
                 float[][] logits = reference.logits(prompt);
                 float[] expected =
                         Objects.requireNonNull(stored.find("logits." + p)).toFloats();
@@ -44,10 +46,10 @@ class ReferenceForwardTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {Golden.LLAMA_GQA, Golden.QWEN2, Golden.DEEPSEEK})
+    @MethodSource("dev.baton.engine.forward.Golden#all")
     void theServingPathGivesTheReferencesLogits(String name) {
         Path folder = Golden.folder(name);
-        int[] prompt = new Random(name.hashCode()).ints(40, 3, 500).toArray();
+        int[] prompt = new Random(name.hashCode()).ints(40, 3, 250).toArray();
         LoadOptions options =
                 Golden.options(1).with().ropePrecision(RopePrecision.F32).build();
         GoldenCheck.Collector collector = new GoldenCheck.Collector();

@@ -37,11 +37,6 @@ public enum Architecture {
         return this == DEEPSEEK_V2 || this == DEEPSEEK_V3;
     }
 
-    /** RMSNorm over each query and key head before rope. */
-    public boolean queryKeyNorm() {
-        return this == QWEN3 || this == QWEN3_MOE;
-    }
-
     static Optional<Architecture> ofClassName(String name) {
         return Arrays.stream(values()).filter(a -> a.className.equals(name)).findFirst();
     }

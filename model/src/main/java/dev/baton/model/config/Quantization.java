@@ -7,4 +7,7 @@ package dev.baton.model.config;
  * @param blockRows output features of a block
  * @param blockColumns input features of a block
  */
-public record Quantization(int blockRows, int blockColumns) {}
+public record Quantization(int blockRows, int blockColumns) {
+    /** The blocks of DeepSeek's checkpoints. */
+    public static final Quantization DEEPSEEK = new Quantization(128, 128);
+}

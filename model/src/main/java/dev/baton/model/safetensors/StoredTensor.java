@@ -1,6 +1,7 @@
 package dev.baton.model.safetensors;
 
 import dev.baton.model.DType;
+import dev.baton.model.Float8;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
@@ -27,7 +28,7 @@ public record StoredTensor(String name, DType dtype, long[] shape, MemorySegment
         return elements;
     }
 
-    /** The elements as f32, in row-major order; for F32, F64, BF16 and F16 tensors of fewer than 2^31 elements. */
+    /** The elements as f32, in row-major order; for F32, F64, BF16, F16 and F8_E4M3 tensors of fewer than 2^31 elements. */
     public float[] toFloats() {
         float[] values = new float[Math.toIntExact(elements())];
         for (int i = 0; i < values.length; i++) {
@@ -36,8 +37,9 @@ public record StoredTensor(String name, DType dtype, long[] shape, MemorySegment
                 case F64 -> (float) data.get(F64, 8L * i);
                 case BF16 -> Float.intBitsToFloat(data.get(I16, 2L * i) << 16);
                 case F16 -> Float.float16ToFloat(data.get(I16, 2L * i));
-                case F8_E4M3, F8_E5M2, I64, I32, I16, I8, U8, BOOL ->
-                    throw new IllegalArgumentException(name + " is " + dtype + ", not F32, F64, BF16 or F16");
+                case F8_E4M3 -> Float8.e4m3ToFloat(data.get(ValueLayout.JAVA_BYTE, i));
+                case F8_E5M2, I64, I32, I16, I8, U8, BOOL ->
+                    throw new IllegalArgumentException(name + " is " + dtype + ", not F32, F64, BF16, F16 or F8_E4M3");
             };
         }
         return values;

@@ -97,7 +97,8 @@ final class TemplateParser {
             case "autoescape" -> List.of(autoescape(line));
             case "print" -> print(line);
             case "break", "continue" -> List.of(loopControl(tag));
-            case "block", "extends", "include", "import", "from" ->
+            case "block" -> List.of(block(line));
+            case "extends", "include", "import", "from" ->
                 throw new TemplateFault(
                         "NotImplementedError",
                         "tag '" + tag.text() + "' is not supported: a chat template is one file",
@@ -139,6 +140,16 @@ final class TemplateParser {
         names.refuseUnknown(mark);
         stream.expectName("endfor");
         return new Statement.For(target, iterable, test, recursive, body, otherwise, line);
+    }
+
+    /** Without inheritance a block is its body, in a scope of its own. */
+    private Statement block(int line) {
+        String name = stream.expect(Token.Type.NAME, "a block name").text();
+        stream.skipName("scoped");
+        stream.skipName("required");
+        List<Statement> body = scopedBody("endblock");
+        stream.skipName(name);
+        return new Statement.With(List.of(), List.of(), body, line);
     }
 
     private Statement set(int line) {

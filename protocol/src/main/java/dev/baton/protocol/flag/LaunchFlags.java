@@ -83,8 +83,9 @@ public final class LaunchFlags {
                 "dtype",
                 "auto",
                 List.of("auto", "float32", "bfloat16", "float16", "half", "float"),
-                ACCEPTED,
-                "weights stay as their file holds them");
+                SERVED,
+                "activations: float32 on a CPU, bfloat16 rounds each operator's result (weights stay as their file holds"
+                        + " them)");
         choice("kv-cache-dtype", "auto", List.of("auto", "float32", "bfloat16"), SERVED, "auto: float32 on a CPU");
         add("quantization", TEXT, null, NOT_YET, "weight quantisation method");
         add("revision", TEXT, null, ACCEPTED, "models are local folders");

@@ -6,6 +6,7 @@ import io.netty.buffer.Unpooled;
 import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
@@ -16,16 +17,17 @@ import tools.jackson.databind.node.ObjectNode;
 
 /**
  * Log-probabilities of the prompt are the prefill server's, those of the answer the decode server's: puts the former's
- * {@code meta_info.input_token_logprobs} in front of the latter's, item by item of a batch, whole or streamed. Decode
+ * {@code meta_info.input_token_logprobs}, with the alternatives at each position, in front of the latter's, item by item of a batch, whole or streamed. Decode
  * frames that come before the prefill server has ended are held.
  */
 final class LogprobMerge implements AutoCloseable {
     private static final JsonMapper JSON = JsonMapper.builder().build();
-    private static final String KEY = "input_token_logprobs";
+    private static final List<String> KEYS =
+            List.of("input_token_logprobs", "input_top_logprobs", "input_token_ids_logprobs");
 
     private final boolean streams;
     /** By the item's number in the batch; 0 for a single request. Null until the prefill server has ended. */
-    private @Nullable Map<Integer, ArrayNode> prompt;
+    private @Nullable Map<Integer, Map<String, ArrayNode>> prompt;
 
     private final ByteArrayOutputStream pending = new ByteArrayOutputStream();
 
@@ -40,7 +42,7 @@ final class LogprobMerge implements AutoCloseable {
     /** The prefill server's whole answer. Returns decode frames that had to wait for it, or null. */
     @Nullable
     ByteBuf prefill(ByteBuf answer) {
-        Map<Integer, ArrayNode> found = new HashMap<>();
+        Map<Integer, Map<String, ArrayNode>> found = new HashMap<>();
         for (String line : answer.toString(StandardCharsets.UTF_8).split("\n")) {
             JsonNode json = parse(line.startsWith("data:") ? line.substring(5) : line);
             if (json != null && json.isArray()) {
@@ -55,10 +57,14 @@ final class LogprobMerge implements AutoCloseable {
         return streams ? drain() : null;
     }
 
-    private static void keep(Map<Integer, ArrayNode> found, int item, JsonNode answer) {
-        if (answer.path("meta_info").path(KEY) instanceof ArrayNode logprobs) {
-            found.put(item, logprobs);
+    private static void keep(Map<Integer, Map<String, ArrayNode>> found, int item, JsonNode answer) {
+        Map<String, ArrayNode> columns = new HashMap<>();
+        for (String key : KEYS) {
+            if (answer.path("meta_info").path(key) instanceof ArrayNode logprobs) {
+                columns.put(key, logprobs);
+            }
         }
+        found.put(item, columns);
     }
 
     /** Bytes of the decode server's stream; takes them over. Returns what can go to the client, or null. */
@@ -116,13 +122,15 @@ final class LogprobMerge implements AutoCloseable {
     }
 
     private void merge(JsonNode answer, int item) {
-        ArrayNode first = prompt == null ? null : prompt.get(item);
-        if (first != null && answer.path("meta_info") instanceof ObjectNode meta) {
-            ArrayNode both = JSON.createArrayNode().addAll(first);
-            if (meta.path(KEY) instanceof ArrayNode second) {
-                both.addAll(second);
-            }
-            meta.set(KEY, both);
+        Map<String, ArrayNode> columns = prompt == null ? null : prompt.get(item);
+        if (columns != null && answer.path("meta_info") instanceof ObjectNode meta) {
+            columns.forEach((key, first) -> {
+                ArrayNode both = JSON.createArrayNode().addAll(first);
+                if (meta.path(key) instanceof ArrayNode second) {
+                    both.addAll(second);
+                }
+                meta.set(key, both);
+            });
         }
     }
 

@@ -22,17 +22,21 @@ public final class CpuDevice implements Device {
     private final CpuOptions options;
     private final DeviceInfo info;
     private final Arena arena = Arena.ofShared();
+    private final Ops kernels;
+    /** The kernels, or what rounds their results. */
     private final Ops ops;
+
     private long allocatedBytes;
     private boolean closed;
 
     private CpuDevice(CpuOptions options) {
         this.options = options;
         this.info = new DeviceInfo("cpu", CpuMachine.name(), options.memoryLimitBytes(), options.threads());
-        this.ops = switch (options.kernels()) {
+        this.kernels = switch (options.kernels()) {
             case VECTOR -> new VectorOps(new CpuWorkers(options.threads(), options.firstCore()));
             case SCALAR -> new ScalarOps();
         };
+        this.ops = options.activations() == DType.BF16 ? new RoundedOps(kernels) : kernels;
     }
 
     /** A device with configured kernels and the machine's memory as its limit. */
@@ -157,7 +161,7 @@ public final class CpuDevice implements Device {
     public void close() {
         if (!closed) {
             closed = true;
-            if (ops instanceof VectorOps vector) {
+            if (kernels instanceof VectorOps vector) {
                 vector.close();
             }
             arena.close();

@@ -1,6 +1,7 @@
 package dev.baton.tensor.cpu;
 
 import dev.baton.model.DType;
+import dev.baton.model.Float8;
 import dev.baton.tensor.Tensor;
 import dev.baton.tensor.TensorException;
 import java.lang.foreign.MemorySegment;
@@ -11,7 +12,6 @@ final class Elements {
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
     private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT_UNALIGNED;
-    private static final float[] E4M3 = e4m3Values();
 
     private Elements() {}
 
@@ -26,7 +26,7 @@ final class Elements {
             case F32 -> memory.get(FLOAT, index * 4);
             case BF16 -> bf16ToFloat(memory.get(SHORT, index * 2));
             case F16 -> Float.float16ToFloat(memory.get(SHORT, index * 2));
-            case F8_E4M3 -> e4m3ToFloat(memory.get(ValueLayout.JAVA_BYTE, index));
+            case F8_E4M3 -> Float8.e4m3ToFloat(memory.get(ValueLayout.JAVA_BYTE, index));
             case F8_E5M2, F64, I64, I32, I16, I8, U8, BOOL ->
                 throw new TensorException(TensorException.Code.DTYPE, "no floating-point operand of type " + dtype);
         };
@@ -68,28 +68,5 @@ final class Elements {
             return (short) ((bits >>> 16) | 0x40);
         }
         return (short) ((bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16);
-    }
-
-    /** E4M3 "fn": bias 7, no infinities, NaN is 0x7F and 0xFF. */
-    static float e4m3ToFloat(byte bits) {
-        return E4M3[bits & 0xff];
-    }
-
-    private static float[] e4m3Values() {
-        float[] values = new float[256];
-        for (int code = 0; code < 256; code++) {
-            int exponent = code >> 3 & 15;
-            int mantissa = code & 7;
-            float magnitude;
-            if (exponent == 15 && mantissa == 7) {
-                magnitude = Float.NaN;
-            } else if (exponent == 0) {
-                magnitude = Math.scalb((float) mantissa, -9);
-            } else {
-                magnitude = Math.scalb(8f + mantissa, exponent - 10);
-            }
-            values[code] = (code & 0x80) == 0 ? magnitude : -magnitude;
-        }
-        return values;
     }
 }

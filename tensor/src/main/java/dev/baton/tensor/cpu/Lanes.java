@@ -6,6 +6,7 @@ import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorShape;
 import jdk.incubator.vector.VectorShuffle;
 import jdk.incubator.vector.VectorSpecies;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The vector shape of this machine and the one order in which the lanes of an accumulator are added up.
@@ -22,6 +23,10 @@ final class Lanes {
             VectorSpecies.of(short.class, VectorShape.forBitSize(FLOATS.vectorBitSize() / 2));
 
     static final int COUNT = FLOATS.length();
+
+    /** As many bytes as {@link #FLOATS} has lanes; null where that is less than the smallest vector. */
+    static final @Nullable VectorSpecies<Byte> BYTES =
+            COUNT < 8 ? null : VectorSpecies.of(byte.class, VectorShape.forBitSize(8 * COUNT));
 
     /** As many floats as a tile has weight rows. */
     static final VectorSpecies<Float> EIGHT = FloatVector.SPECIES_256;

@@ -1,5 +1,6 @@
 package dev.baton.tensor.cpu;
 
+import static dev.baton.tensor.cpu.Lanes.BYTES;
 import static dev.baton.tensor.cpu.Lanes.COUNT;
 import static dev.baton.tensor.cpu.Lanes.FLOATS;
 import static dev.baton.tensor.cpu.Lanes.INTS;
@@ -8,9 +9,11 @@ import static dev.baton.tensor.cpu.Native.ALL;
 import static dev.baton.tensor.cpu.Native.ORDER;
 
 import dev.baton.model.DType;
+import dev.baton.model.Float8;
 import dev.baton.tensor.TensorException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.ShortVector;
@@ -31,16 +34,41 @@ final class MatrixRows {
                     Native.setFloat(to + 4L * i, Float.float16ToFloat(ALL.get(Native.SHORT, from + 2L * i)));
                 }
             }
-            case F8_E4M3 -> {
-                for (int i = 0; i < count; i++) {
-                    Native.setFloat(to + 4L * i, Elements.e4m3ToFloat(ALL.get(ValueLayout.JAVA_BYTE, from + i)));
-                }
-            }
+            case F8_E4M3 -> e4m3ToFloats(from, count, to);
             case F8_E5M2, F64, I64, I32, I16, I8, U8, BOOL ->
                 throw new TensorException(TensorException.Code.DTYPE, "no floating-point operand of type " + dtype);
         }
         if (padded > count) {
             ALL.asSlice(to + 4L * count, 4L * (padded - count)).fill((byte) 0);
+        }
+    }
+
+    /**
+     * A code's exponent and mantissa, moved to where an F32 has them, are 2^-120 times its value, subnormal ones too:
+     * one exact multiplication gives it. The two NaN codes are told apart.
+     */
+    private static void e4m3ToFloats(long from, int count, long to) {
+        MemorySegment source = ALL.asSlice(from, count);
+        MemorySegment target = ALL.asSlice(to, 4L * count);
+        int i = 0;
+        if (BYTES != null) {
+            for (; i <= count - COUNT; i += COUNT) {
+                IntVector code = ByteVector.fromMemorySegment(BYTES, source, i, ORDER)
+                        .convertShape(VectorOperators.ZERO_EXTEND_B2I, INTS, 0)
+                        .reinterpretAsInts();
+                IntVector magnitude = code.and(0x7f);
+                IntVector sign = code.and(0x80).lanewise(VectorOperators.LSHL, 24);
+                magnitude
+                        .lanewise(VectorOperators.LSHL, 20)
+                        .or(sign)
+                        .reinterpretAsFloats()
+                        .mul(0x1p120f)
+                        .blend(Float.NaN, magnitude.compare(VectorOperators.EQ, 0x7f).cast(FLOATS))
+                        .intoMemorySegment(target, 4L * i, ORDER);
+            }
+        }
+        for (; i < count; i++) {
+            target.set(Native.FLOAT, 4L * i, Float8.e4m3ToFloat(source.get(ValueLayout.JAVA_BYTE, i)));
         }
     }
 
@@ -83,6 +111,25 @@ final class MatrixRows {
         }
     }
 
+    /** Rounds floats to what BF16 holds, in place, as {@link #floatsToBf16} does. */
+    static void roundToBf16(long row, int count) {
+        int i = 0;
+        for (; i <= count - COUNT; i += COUNT) {
+            FloatVector value = FloatVector.fromMemorySegment(FLOATS, ALL, row + 4L * i, ORDER);
+            IntVector bits = value.reinterpretAsInts();
+            VectorMask<Float> nan = value.compare(VectorOperators.NE, value);
+            bits.add(bits.lanewise(VectorOperators.LSHR, 16).and(1).add(0x7fff))
+                    .and(0xffff0000)
+                    .reinterpretAsFloats()
+                    .blend(Float.NaN, nan)
+                    .intoMemorySegment(ALL, row + 4L * i, ORDER);
+        }
+        for (; i < count; i++) {
+            long address = row + 4L * i;
+            Native.setFloat(address, Elements.bf16ToFloat(Elements.floatToBf16(Native.floatAt(address))));
+        }
+    }
+
     /**
      * Multiplies one row of an F8 matrix, already floats, by its blocks' scales.
      *
@@ -95,7 +142,13 @@ final class MatrixRows {
             int block = (column + done) / ScalarOps.SCALE_BLOCK;
             int end = Math.min(count, (block + 1) * ScalarOps.SCALE_BLOCK - column);
             float factor = Native.floatAt(scales + 4L * block);
-            for (int i = done; i < end; i++) {
+            int i = done;
+            for (; i <= end - COUNT; i += COUNT) {
+                FloatVector.fromMemorySegment(FLOATS, ALL, row + 4L * i, ORDER)
+                        .mul(factor)
+                        .intoMemorySegment(ALL, row + 4L * i, ORDER);
+            }
+            for (; i < end; i++) {
                 Native.setFloat(row + 4L * i, Native.floatAt(row + 4L * i) * factor);
             }
             done = end;
