@@ -60,7 +60,10 @@ final class CheckGoldenCommand implements Callable<Integer> {
     @Option(names = "--absorbed", description = "latent attention never expands keys and values (ranks only)")
     boolean absorbed;
 
-    @Option(names = "--tolerance", description = "largest difference that passes (default: 0.002; bfloat16: 0.25, with experts 0.1 on average)")
+    @Option(
+            names = "--tolerance",
+            description =
+                    "largest difference that passes (default: 0.002; bfloat16: 0.25, with experts 0.1 on average)")
     @Nullable
     Double tolerance;
 
@@ -82,8 +85,8 @@ final class CheckGoldenCommand implements Callable<Integer> {
             recordings.forEach(name -> precisions.put(name, GoldenFolder.ropePrecision(folder, name)));
             for (Setting setting : settings) {
                 if (all && !setting.fits(config)) {
-                    System.out.println("skip " + folder.getFileName() + " " + setting + ": "
-                            + config.heads() + " heads do not split over " + setting.tensorParallel() + " ranks");
+                    System.out.println("skip " + folder.getFileName() + " " + setting + ": " + config.heads()
+                            + " heads do not split over " + setting.tensorParallel() + " ranks");
                     continue;
                 }
                 for (Map.Entry<String, RopePrecision> recording : precisions.entrySet()) {
@@ -112,14 +115,8 @@ final class CheckGoldenCommand implements Callable<Integer> {
 
     /** Prints one line. */
     private boolean check(
-            java.nio.file.Path folder,
-            ModelConfig config,
-            String recording,
-            RopePrecision precision,
-            Setting setting) {
-        Tolerance limit = tolerance != null
-                ? Tolerance.of(tolerance)
-                : setting.tolerance(config);
+            java.nio.file.Path folder, ModelConfig config, String recording, RopePrecision precision, Setting setting) {
+        Tolerance limit = tolerance != null ? Tolerance.of(tolerance) : setting.tolerance(config);
         String name = folder.getFileName() + (recording.equals(GoldenRecording.GOLDEN) ? "" : "/" + recording);
         GoldenComparison.Result result;
         try {

@@ -24,8 +24,8 @@ final class CheckTokenizerCommand implements Callable<Integer> {
         VocabularyCheck.run(folder, outcome -> {
             boolean passed = outcome.faults().isEmpty();
             passedAndFailed[passed ? 0 : 1]++;
-            System.out.println((passed ? "ok   " : "FAIL ") + outcome.name() + ": " + outcome.checks() + " comparisons, "
-                    + outcome.faults().size() + " differences (encoder: " + outcome.encoder() + ")");
+            System.out.println((passed ? "ok   " : "FAIL ") + outcome.name() + ": " + outcome.checks()
+                    + " comparisons, " + outcome.faults().size() + " differences (encoder: " + outcome.encoder() + ")");
             outcome.faults().stream().limit(SHOWN).forEach(fault -> System.out.println("     " + fault));
         });
         System.out.println(passedAndFailed[0] + " passed, " + passedAndFailed[1] + " failed");

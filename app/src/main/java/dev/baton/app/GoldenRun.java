@@ -145,15 +145,12 @@ final class GoldenRun {
             case RANKS -> onRanks(folder, recording, precision, setting, tolerance);
             case ENGINE -> {
                 try (EngineAssembly assembly = EngineAssembly.start(
-                        ServerArgs.parse(setting.flags(folder)),
-                        EngineAssembly.RoleWiring.NONE,
-                        precision)) {
+                        ServerArgs.parse(setting.flags(folder)), EngineAssembly.RoleWiring.NONE, precision)) {
                     yield GoldenAnswers.compare(golden, new EngineAnswerer(assembly.engine()), tolerance);
                 }
             }
             case HTTP -> {
-                try (GoldenServers servers =
-                        GoldenServers.single(setting.flags(folder), precision)) {
+                try (GoldenServers servers = GoldenServers.single(setting.flags(folder), precision)) {
                     yield GoldenAnswers.compare(golden, servers, tolerance);
                 }
             }

@@ -57,9 +57,7 @@ final class GoldenServers implements GoldenAnswers.Answerer, AutoCloseable {
         try {
             PdRole[] role = new PdRole[1];
             BatonServer prefill = servers.serve(
-                    with(flags, "--disaggregation-mode=prefill", "--disaggregation-bootstrap-port=0"),
-                    precision,
-                    role);
+                    with(flags, "--disaggregation-mode=prefill", "--disaggregation-bootstrap-port=0"), precision, role);
             int bootstrapPort = role[0].bootstrapPort();
             BatonServer decode = servers.serve(with(flags, "--disaggregation-mode=decode"), precision, role);
             Router router = servers.own(Router.start(RouterConfig.of(Map.of(
@@ -84,13 +82,13 @@ final class GoldenServers implements GoldenAnswers.Answerer, AutoCloseable {
 
     /** Waits until the router has found both sides healthy. */
     private void awaitWorkers() {
-        HttpRequest request =
-                HttpRequest.newBuilder(url.resolve("/workers")).timeout(DEADLINE).build();
+        HttpRequest request = HttpRequest.newBuilder(url.resolve("/workers"))
+                .timeout(DEADLINE)
+                .build();
         long end = System.nanoTime() + DEADLINE.toNanos();
         while (System.nanoTime() < end) {
-            String workers = client.sendAsync(request, BodyHandlers.ofString())
-                    .join()
-                    .body();
+            String workers =
+                    client.sendAsync(request, BodyHandlers.ofString()).join().body();
             if (JsonMapper.shared()
                     .readTree(workers)
                     .path("workers")
@@ -166,8 +164,8 @@ final class GoldenServers implements GoldenAnswers.Answerer, AutoCloseable {
     /** @param row a list of [log probability, id, text] */
     private static float[] byId(JsonNode row, int vocabulary) {
         float[] logs = new float[vocabulary];
-        row.valueStream().forEach(entry -> logs[entry.path(1).intValue()] =
-                entry.path(0).floatValue());
+        row.valueStream()
+                .forEach(entry -> logs[entry.path(1).intValue()] = entry.path(0).floatValue());
         return logs;
     }
 

@@ -69,7 +69,9 @@ class CheckCommandTest {
     void aSettingThatDoesNotFitIsAFailureThatSaysWhatToDo() {
         assertThat(check("golden", "--page-size=16", golden("mixtral")).lines().getFirst())
                 .contains("add --via engine");
-        assertThat(check("golden", "--tp-size=2", golden("qwen2-bias-tied")).lines().getFirst())
+        assertThat(check("golden", "--tp-size=2", golden("qwen2-bias-tied"))
+                        .lines()
+                        .getFirst())
                 .contains("num_attention_heads = 7");
     }
 
@@ -84,8 +86,7 @@ class CheckCommandTest {
         Outcome passed = check("templates", folder.toString());
         assertThat(passed.lines()).containsExactly("2 passed, 0 failed");
         assertThat(passed.status()).isZero();
-        Files.writeString(
-                folder.resolve("rendered.json"), "{\"a|one\": {\"ok\": \"9\"}, \"a|two\": {\"ok\": \"2\"}}");
+        Files.writeString(folder.resolve("rendered.json"), "{\"a|one\": {\"ok\": \"9\"}, \"a|two\": {\"ok\": \"2\"}}");
         Outcome failed = check("templates", folder.toString());
         assertThat(failed.lines().get(0)).startsWith("FAIL a|one: character 0: is '1");
         assertThat(failed.lines().get(1)).startsWith("FAIL a|two: failed: ").contains("line 2: TemplateError: no");

@@ -38,7 +38,8 @@ final class OutputHead {
         int rows = layout.vocabularyRows(vocabulary);
         this.projection = tied != null
                 ? Weight.of(tied)
-                : weights.unquantized().rows(names.output(), vocabulary, config.hiddenSize(), rank * shardRows, rows, false);
+                : weights.unquantized()
+                        .rows(names.output(), vocabulary, config.hiddenSize(), rank * shardRows, rows, false);
         this.logits = workspace.floats("logits", vocabulary);
         int ranks = layout.vocabulary().size();
         this.part = ranks == 1 ? null : workspace.floats("logits.part", shardRows);

@@ -38,8 +38,7 @@ public final class WeightLoader {
                 new AtomicLong());
     }
 
-    private WeightLoader(
-            WeightSource source, Device device, DType dummyType, DType dummyMatrixType, AtomicLong bytes) {
+    private WeightLoader(WeightSource source, Device device, DType dummyType, DType dummyMatrixType, AtomicLong bytes) {
         this.source = source;
         this.device = device;
         this.dummyType = dummyType;

@@ -44,7 +44,8 @@ public final class GoldenAnswers {
      *
      * @param tolerance what passes, of log probabilities
      */
-    public static GoldenComparison.Result compare(GoldenRecording recording, Answerer answerer, GoldenComparison.Tolerance tolerance) {
+    public static GoldenComparison.Result compare(
+            GoldenRecording recording, Answerer answerer, GoldenComparison.Tolerance tolerance) {
         GoldenComparison comparison = new GoldenComparison(tolerance);
         List<CompletableFuture<Answer>> answers = new ArrayList<>();
         for (GoldenRecording.Prompt prompt : recording.prompts()) {
@@ -55,8 +56,7 @@ public final class GoldenAnswers {
             GoldenRecording.Prompt prompt = recording.prompts().get(p);
             Answer answer = await(answers.get(p));
             for (int r = 0; r < prompt.logits().length; r++) {
-                comparison.row(
-                        prompt, answer.rows()[r], logProbabilities(prompt.logits()[r]), prompt.firstRow() + r);
+                comparison.row(prompt, answer.rows()[r], logProbabilities(prompt.logits()[r]), prompt.firstRow() + r);
             }
             comparison.tokens(prompt, answer.tokens());
         }

@@ -39,7 +39,8 @@ public final class GoldenFolder {
      * @param together all prompts in one batch; otherwise one after the other
      * @param tolerance what passes
      */
-    public record Options(LoadOptions load, DirectRun.Options run, boolean together, GoldenComparison.Tolerance tolerance) {
+    public record Options(
+            LoadOptions load, DirectRun.Options run, boolean together, GoldenComparison.Tolerance tolerance) {
         /** Tables that hold short prompts, whole prompts together, F32 tolerance. */
         public static final Options DEFAULT = new Options(
                 LoadOptions.DEFAULT

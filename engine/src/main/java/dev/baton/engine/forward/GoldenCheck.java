@@ -58,8 +58,7 @@ public final class GoldenCheck {
                     options.slotSeed(),
                     options.sampling().withMaxNewTokens(newTokens),
                     options.seed(),
-                    b -> new EngineRequest.LogprobSpec(
-                            batch.get(b).firstRow(), 0, new int[0]));
+                    b -> new EngineRequest.LogprobSpec(batch.get(b).firstRow(), 0, new int[0]));
             int[][] tokens = run.generate(batch.stream().map(Prompt::ids).toList(), wanted)
                     .tokens();
             for (int b = 0; b < batch.size(); b++) {

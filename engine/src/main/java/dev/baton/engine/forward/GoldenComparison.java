@@ -106,8 +106,8 @@ public final class GoldenComparison {
             if (prompt.gaps()[i] < tolerance.lead()) {
                 excused++;
             } else {
-                faults.add("greedy token " + i + " of the prompt of " + prompt.ids().length + " tokens is "
-                        + mine[i] + ", stored " + prompt.greedy()[i] + " with a lead of " + prompt.gaps()[i]);
+                faults.add("greedy token " + i + " of the prompt of " + prompt.ids().length + " tokens is " + mine[i]
+                        + ", stored " + prompt.greedy()[i] + " with a lead of " + prompt.gaps()[i]);
             }
             return;
         }

@@ -27,7 +27,8 @@ import tools.jackson.databind.json.JsonMapper;
  * @param statedPrecision of the rope frequencies of the model that was recorded; null when the file says nothing, see
  *     {@link #ropePrecision}
  */
-public record GoldenRecording(List<Prompt> prompts, @Nullable RopePrecision statedPrecision) {
+public record GoldenRecording(
+        List<Prompt> prompts, @Nullable RopePrecision statedPrecision) {
     /** The recording that every golden folder has. */
     public static final String GOLDEN = "golden";
 
@@ -151,8 +152,7 @@ public record GoldenRecording(List<Prompt> prompts, @Nullable RopePrecision stat
         return distance(probe, config, weights, RopePrecision.BF16) < exact ? RopePrecision.BF16 : RopePrecision.F32;
     }
 
-    private static double distance(
-            Prompt prompt, ModelConfig config, WeightSource weights, RopePrecision precision) {
+    private static double distance(Prompt prompt, ModelConfig config, WeightSource weights, RopePrecision precision) {
         float[][] logits = new ReferenceForward(config, weights, precision).logits(prompt.ids());
         float[] last = logits[logits.length - 1];
         float[] stored = prompt.logits()[prompt.logits().length - 1];

@@ -52,7 +52,11 @@ public final class ReferenceForward {
             add(x, config.mla() != null ? latent(normed, attention, rotations) : grouped(normed, attention, rotations));
             normed = norm(x, prefix + names.mlpNorm() + ".weight");
             String mlp = prefix + names.mlp();
-            add(x, config.sparse(layer) ? experts(normed, mlp) : mlp(normed, mlp, names.projections(), config.intermediateSize()));
+            add(
+                    x,
+                    config.sparse(layer)
+                            ? experts(normed, mlp)
+                            : mlp(normed, mlp, names.projections(), config.intermediateSize()));
         }
         String output = config.tiedEmbeddings() ? names.embedding() : names.output();
         return linear(norm(x, names.finalNorm() + ".weight"), output, config.vocabSize(), false);

@@ -28,8 +28,7 @@ public final class Golden {
 
     /** Every stored checkpoint: one an architecture, and what else differs. */
     public static Stream<String> all() {
-        return Stream.of(
-                LLAMA_GQA, LLAMA_TIED, QWEN2, QWEN3, QWEN3_MOE, MIXTRAL, DEEPSEEK_V2, DEEPSEEK, DEEPSEEK_FP8);
+        return Stream.of(LLAMA_GQA, LLAMA_TIED, QWEN2, QWEN3, QWEN3_MOE, MIXTRAL, DEEPSEEK_V2, DEEPSEEK, DEEPSEEK_FP8);
     }
 
     /** The folder of a stored checkpoint; {@code -Dbaton.golden} names another place than the test resources. */

@@ -67,7 +67,12 @@ class GoldenTest {
         GoldenCheck.Collector collector = new GoldenCheck.Collector();
         group.setLogitsListener(collector).join();
         GoldenComparison.Result result = GoldenCheck.compare(
-                golden, new DirectRun(group, group.maxStepTokens()), collector, options, together, GoldenComparison.Tolerance.of(TOLERANCE));
+                golden,
+                new DirectRun(group, group.maxStepTokens()),
+                collector,
+                options,
+                together,
+                GoldenComparison.Tolerance.of(TOLERANCE));
         group.setLogitsListener(null).join();
         assertThat(result.faults()).isEmpty();
         assertThat(result.excused()).isZero();

@@ -29,8 +29,7 @@ class ReferenceForwardTest {
         try (Checkpoint weights = Checkpoint.open(folder);
                 SafetensorsFile stored = SafetensorsFile.open(folder.resolve("golden.safetensors"))) {
             ModelConfig config = ModelConfig.read(folder);
-            ReferenceForward reference =
-                    new ReferenceForward(config, weights, golden.ropePrecision(config, weights));
+            ReferenceForward reference = new ReferenceForward(config, weights, golden.ropePrecision(config, weights));
             for (int p = 0; p < 3; p++) {
                 int[] prompt = golden.prompts().get(p).ids();
                 float[][] logits = reference.logits(prompt);

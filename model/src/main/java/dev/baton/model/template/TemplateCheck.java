@@ -48,7 +48,8 @@ public final class TemplateCheck {
             String[] key = entry.getKey().split("\\|");
             Map<String, JsonNode> variables = new LinkedHashMap<>();
             conversations.path(key[1]).properties().forEach(v -> variables.put(v.getKey(), v.getValue()));
-            each.accept(new Outcome(entry.getKey(), fault(template(folder, key[0]), key[0], variables, entry.getValue())));
+            each.accept(
+                    new Outcome(entry.getKey(), fault(template(folder, key[0]), key[0], variables, entry.getValue())));
         }
     }
 

@@ -99,8 +99,7 @@ public final class VocabularyCheck {
     }
 
     private static ModelException unreadable(Path file, IOException e) {
-        return new ModelException(
-                ModelException.Code.NOT_FOUND, "cannot read " + file + ": " + e.getMessage(), e);
+        return new ModelException(ModelException.Code.NOT_FOUND, "cannot read " + file + ": " + e.getMessage(), e);
     }
 
     /** Of one vocabulary. */

@@ -63,7 +63,9 @@ final class MatrixRows {
                         .or(sign)
                         .reinterpretAsFloats()
                         .mul(0x1p120f)
-                        .blend(Float.NaN, magnitude.compare(VectorOperators.EQ, 0x7f).cast(FLOATS))
+                        .blend(
+                                Float.NaN,
+                                magnitude.compare(VectorOperators.EQ, 0x7f).cast(FLOATS))
                         .intoMemorySegment(target, 4L * i, ORDER);
             }
         }
