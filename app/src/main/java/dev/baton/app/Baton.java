@@ -20,6 +20,7 @@ import picocli.CommandLine.Command;
             ThroughputCommand.class,
             ExpertsCommand.class,
             CheckCommand.class,
+            ProfileCommand.class,
             CommandLine.HelpCommand.class
         })
 public final class Baton implements Runnable {

@@ -1,0 +1,97 @@
+package dev.baton.lab.profile;
+
+import dev.baton.lab.LabException;
+import dev.baton.lab.control.ServerControl;
+import java.net.URI;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/**
+ * The servers that a profile call goes to. A router stands for its workers: most routers do not pass profile calls on, so
+ * the workers are asked themselves.
+ */
+public final class ProfileTargets implements AutoCloseable {
+    private static final Duration SHORT = Duration.ofSeconds(10);
+
+    private final List<ServerControl> servers;
+    private final ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor();
+
+    private ProfileTargets(List<ServerControl> servers) {
+        this.servers = servers;
+    }
+
+    /** The servers at these addresses; an address that lists workers is replaced by them. */
+    public static ProfileTargets of(List<URI> addresses) {
+        Set<URI> found = new LinkedHashSet<>();
+        for (URI address : addresses) {
+            List<URI> workers = workers(address);
+            found.addAll(workers.isEmpty() ? List.of(address) : workers);
+        }
+        return new ProfileTargets(found.stream().map(ServerControl::new).toList());
+    }
+
+    private static List<URI> workers(URI address) {
+        List<URI> workers = new ArrayList<>();
+        try (ServerControl control = new ServerControl(address)) {
+            JsonNode list = JsonMapper.shared().readTree(control.get("/workers", SHORT));
+            list.path("workers").forEach(w -> {
+                if (w.path("url").isString()) {
+                    workers.add(URI.create(w.path("url").asString()));
+                }
+            });
+        } catch (LabException | JacksonException | IllegalArgumentException e) {
+            return List.of(); // Not a router; a server that is down is found by the call itself.
+        }
+        return workers;
+    }
+
+    /** The servers. */
+    public List<ServerControl> servers() {
+        return servers;
+    }
+
+    /** What is done to one server. */
+    @FunctionalInterface
+    public interface Call<T> {
+        T on(ServerControl server) throws InterruptedException;
+    }
+
+    /**
+     * Calls all servers at once and waits for all of them, so that their windows overlap.
+     *
+     * @throws LabException SERVER when any failed, naming it
+     */
+    public <T> List<T> all(Call<T> call) throws InterruptedException {
+        List<Callable<T>> tasks =
+                servers.stream().<Callable<T>>map(s -> () -> call.on(s)).toList();
+        List<T> answers = new ArrayList<>();
+        for (Future<T> future : threads.invokeAll(tasks)) {
+            try {
+                answers.add(future.get());
+            } catch (ExecutionException e) {
+                if (e.getCause() instanceof LabException fault) {
+                    throw fault;
+                }
+                throw new LabException(LabException.Code.SERVER, "a profile call failed: " + e.getCause(), e);
+            }
+        }
+        return answers;
+    }
+
+    @Override
+    public void close() {
+        threads.shutdownNow();
+        servers.forEach(ServerControl::close);
+    }
+}

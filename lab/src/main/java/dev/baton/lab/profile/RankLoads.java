@@ -1,0 +1,92 @@
+package dev.baton.lab.profile;
+
+import dev.baton.lab.LabException;
+import dev.baton.lab.control.ServerControl;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/**
+ * What the ranks of some servers do at one moment.
+ *
+ * @param ranks in the order of servers and data-parallel ranks
+ */
+public record RankLoads(List<Rank> ranks) {
+    private static final Duration SHORT = Duration.ofSeconds(5);
+
+    /**
+     * @param name server and rank
+     * @param running requests
+     * @param waiting requests
+     * @param tokens KV tokens in use and queued
+     * @param throughput last generated tokens/s it states; 0 when it states none
+     */
+    public record Rank(String name, int running, int waiting, long tokens, double throughput) {}
+
+    /** Asks servers: {@code /get_load} for the ranks, {@code /get_server_info} for their throughput. */
+    public static RankLoads read(ProfileTargets targets) throws InterruptedException {
+        List<Rank> all = new ArrayList<>();
+        targets.all(RankLoads::of).forEach(all::addAll);
+        return new RankLoads(all);
+    }
+
+    private static List<Rank> of(ServerControl server) {
+        try {
+            JsonNode loads = JsonMapper.shared().readTree(server.get("/get_load", SHORT));
+            JsonNode states = server.serverInfo(SHORT).path("internal_states");
+            List<Rank> ranks = new ArrayList<>();
+            for (JsonNode load : loads) {
+                int waiting = load.path("num_waiting_reqs").asInt(0);
+                int rank = load.path("dp_rank").asInt(ranks.size());
+                ranks.add(new Rank(
+                        server.base().getAuthority() + " DP" + rank,
+                        Math.max(0, load.path("num_reqs").asInt(0) - waiting),
+                        waiting,
+                        load.path("num_tokens").asLong(0),
+                        states.path(ranks.size()).path("last_gen_throughput").asDouble(0)));
+            }
+            return ranks;
+        } catch (JacksonException e) {
+            throw new LabException(
+                    LabException.Code.SERVER, server.base() + "/get_load did not answer with JSON: " + e.getMessage(), e);
+        }
+    }
+
+    /** A figure over all ranks; an idle server is balanced. */
+    public double value(Condition.Figure figure) {
+        return switch (figure) {
+            case IMBALANCE -> {
+                double mean = ranks.stream().mapToInt(Rank::running).average().orElse(0);
+                yield mean == 0 ? 1 : ranks.stream().mapToInt(Rank::running).max().orElse(0) / mean;
+            }
+            case RUNNING -> ranks.stream().mapToInt(Rank::running).sum();
+            case WAITING -> ranks.stream().mapToInt(Rank::waiting).sum();
+            case THROUGHPUT -> ranks.stream().mapToDouble(Rank::throughput).sum();
+        };
+    }
+
+    /** One bar a rank, for a terminal. */
+    public String dashboard() {
+        int most = Math.max(1, ranks.stream().mapToInt(Rank::running).max().orElse(1));
+        StringBuilder text = new StringBuilder();
+        for (Rank r : ranks) {
+            int length = (int) Math.round(30.0 * r.running() / most);
+            text.append(String.format(
+                    Locale.ROOT,
+                    "%-28s %-30s %5d running %5d waiting %9d tokens %9.0f tok/s%n",
+                    r.name(),
+                    "#".repeat(length),
+                    r.running(),
+                    r.waiting(),
+                    r.tokens(),
+                    r.throughput()));
+        }
+        return text.append(String.format(
+                        Locale.ROOT, "imbalance %.2f (busiest rank over the mean)%n", value(Condition.Figure.IMBALANCE)))
+                .toString();
+    }
+}

@@ -1,0 +1,114 @@
+package dev.baton.lab.profile;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.baton.lab.LabException;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class ProfileTest {
+    @TempDir
+    Path folder;
+
+    private static RankLoads loads(int... running) {
+        List<RankLoads.Rank> ranks = new ArrayList<>();
+        for (int r : running) {
+            ranks.add(new RankLoads.Rank("s DP" + ranks.size(), r, 1, 10, 100));
+        }
+        return new RankLoads(ranks);
+    }
+
+    @Test
+    void conditionsAreReadAndMalformedOnesNamed() {
+        Condition c = Condition.parse("imbalance>1.2 for 5s");
+        assertThat(c).isEqualTo(new Condition(Condition.Figure.IMBALANCE, true, 1.2, 5));
+        assertThat(Condition.parse("throughput < 800").seconds()).isZero();
+        assertThatThrownBy(() -> Condition.parse("imbalance is bad"))
+                .isInstanceOf(LabException.class)
+                .hasMessageContaining("imbalance is bad")
+                .hasMessageContaining("for SECONDS");
+    }
+
+    @Test
+    void imbalanceIsTheBusiestRankOverTheMean() {
+        assertThat(loads(100, 50).value(Condition.Figure.IMBALANCE)).isEqualTo(100 / 75.0);
+        assertThat(loads(0, 0).value(Condition.Figure.IMBALANCE)).isEqualTo(1);
+        assertThat(loads(3, 4).value(Condition.Figure.WAITING)).isEqualTo(2);
+        assertThat(loads(100, 50).dashboard()).contains("s DP1", "imbalance 1.33");
+    }
+
+    @Test
+    void aConditionMustHoldOnEnd() throws InterruptedException {
+        Deque<RankLoads> readings = new ArrayDeque<>(List.of(loads(9, 1), loads(5, 5), loads(9, 1)));
+        List<RankLoads> seen = new ArrayList<>();
+        Condition at30ms = new Condition(Condition.Figure.IMBALANCE, true, 1.2, 0.03);
+        boolean came = Watch.until(
+                at30ms,
+                () -> readings.size() > 1 ? readings.removeFirst() : readings.getFirst(),
+                Duration.ofMillis(10),
+                Duration.ofSeconds(20),
+                seen::add);
+        assertThat(came).isTrue();
+        assertThat(seen.size()).isGreaterThanOrEqualTo(4);
+        assertThat(Watch.until(at30ms, () -> loads(1, 1), Duration.ofMillis(5), Duration.ofMillis(40), l -> {}))
+                .isFalse();
+    }
+
+    @Test
+    void tracesAreWaitedForAndOldOnesLeftOut() throws IOException, InterruptedException {
+        Files.writeString(folder.resolve("old-TP-0.trace.json.gz"), "old");
+        TraceCollector collector = TraceCollector.watching(folder);
+        Thread writer = Thread.startVirtualThread(() -> {
+            try {
+                Files.writeString(folder.resolve("7-TP-0.trace.json.gz"), "a");
+                Files.writeString(folder.resolve("7-TP-1.trace.json.gz.partial"), "b");
+                Files.move(folder.resolve("7-TP-1.trace.json.gz.partial"), folder.resolve("7-TP-1.trace.json.gz"));
+            } catch (IOException e) {
+                throw new java.io.UncheckedIOException(e);
+            }
+        });
+        List<Path> files = collector.await(2, Duration.ofSeconds(20));
+        writer.join();
+        assertThat(files).extracting(f -> f.getFileName().toString())
+                .containsExactly("7-TP-0.trace.json.gz", "7-TP-1.trace.json.gz");
+        assertThat(TraceCollector.copy(files, folder.resolve("in/to"))).allMatch(Files::exists);
+        assertThatThrownBy(() -> TraceCollector.watching(folder).await(1, Duration.ofMillis(30)))
+                .isInstanceOf(LabException.class)
+                .hasMessageContaining("0 of at least 1 traces");
+    }
+
+    @Test
+    void nsysIsCalledAsPrintedAndMissedInWords() throws IOException {
+        Path fake = folder.resolve("nsys");
+        Files.writeString(fake, "#!/bin/sh\necho \"$@\" >> " + folder.resolve("calls") + "\n");
+        Files.setPosixFilePermissions(fake, PosixFilePermissions.fromString("rwxr-xr-x"));
+        ByteArrayOutputStream printed = new ByteArrayOutputStream();
+        Nsys nsys = new Nsys(fake.toString(), new PrintStream(printed));
+        nsys.sessions();
+        nsys.start("baton", Path.of("/tmp/out"));
+        nsys.stop("baton");
+        assertThat(Files.readAllLines(folder.resolve("calls")))
+                .containsExactly(
+                        "sessions list",
+                        "start --session=baton --output=/tmp/out --force-overwrite=true",
+                        "stop --session=baton");
+        assertThat(printed.toString()).contains("+ " + fake + " stop --session=baton");
+        assertThat(nsys.launchCommand("s", List.of("python", "x.py")))
+                .contains("--start-later=true", "--session-new=s", "python");
+        assertThatThrownBy(() -> new Nsys("/no/such/nsys", System.out).sessions())
+                .isInstanceOf(LabException.class)
+                .hasMessageContaining("/no/such/nsys is not on this machine");
+    }
+}
