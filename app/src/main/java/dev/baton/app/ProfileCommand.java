@@ -49,7 +49,10 @@ final class ProfileCommand implements Runnable {
 
     /** Which servers, and how nsys is called where it is asked for. */
     static final class Servers {
-        @Parameters(arity = "0..*", paramLabel = "URL", description = "servers, or a router that stands for its workers")
+        @Parameters(
+                arity = "0..*",
+                paramLabel = "URL",
+                description = "servers, or a router that stands for its workers")
         List<URI> urls = List.of();
 
         @Option(names = "--nsys", description = "drive Nsight Systems instead of the servers' own profiler")

@@ -43,8 +43,16 @@ class ProfileCommandTest {
             String out = folder.resolve("traces").toString();
             Path collected = folder.resolve("collected");
             int status = Baton.execute(
-                    "profile", "watch", url, "--when=running>0", "--every=0.05", "--timeout=60", "--steps=6",
-                    "--output-dir=" + out, "--ranks=2", "--collect=" + collected);
+                    "profile",
+                    "watch",
+                    url,
+                    "--when=running>0",
+                    "--every=0.05",
+                    "--timeout=60",
+                    "--steps=6",
+                    "--output-dir=" + out,
+                    "--ranks=2",
+                    "--collect=" + collected);
             isOver.set(true);
             load.join();
             assertThat(status).isZero();
@@ -52,8 +60,8 @@ class ProfileCommandTest {
         }
         Path json = folder.resolve("analysis.json");
         Path page = folder.resolve("analysis.html");
-        assertThat(Baton.execute("trace", "ranks", folder.resolve("collected").toString(), "--json=" + json,
-                        "--html=" + page))
+        assertThat(Baton.execute(
+                        "trace", "ranks", folder.resolve("collected").toString(), "--json=" + json, "--html=" + page))
                 .isZero();
         JsonNode tree = JsonMapper.shared().readTree(json.toFile());
         assertThat(tree.path("ranks").size()).isEqualTo(2);

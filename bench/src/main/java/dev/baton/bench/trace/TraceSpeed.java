@@ -29,8 +29,8 @@ public final class TraceSpeed {
             Trace trace = TraceReader.read(file).getFirst();
             long readCpu = ManagementFactory.getThreadMXBean().getCurrentThreadCpuTime() - cpu;
             long readWall = System.nanoTime() - wall;
-            RankAnalysis rank = new Analyser(KernelRules.builtIn())
-                    .analyse(Work.of(trace).getFirst(), 0);
+            RankAnalysis rank =
+                    new Analyser(KernelRules.builtIn()).analyse(Work.of(trace).getFirst(), 0);
             long allWall = System.nanoTime() - wall;
             long peak = ManagementFactory.getMemoryPoolMXBeans().stream()
                     .filter(p -> p.getType() == MemoryType.HEAP)

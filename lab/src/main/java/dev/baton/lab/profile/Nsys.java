@@ -23,8 +23,13 @@ public final class Nsys {
     /** The command that starts a program under a session that does not collect yet; for scripts to print or run. */
     public List<String> launchCommand(String session, List<String> command) {
         List<String> words = new java.util.ArrayList<>(List.of(
-                program, "profile", "--start-later=true", "--session-new=" + session, "--trace=cuda,nvtx",
-                "--cuda-graph-trace=node", "--trace-fork-before-exec=true"));
+                program,
+                "profile",
+                "--start-later=true",
+                "--session-new=" + session,
+                "--trace=cuda,nvtx",
+                "--cuda-graph-trace=node",
+                "--trace-fork-before-exec=true"));
         words.addAll(command);
         return words;
     }

@@ -52,7 +52,9 @@ public record RankLoads(List<Rank> ranks) {
             return ranks;
         } catch (JacksonException e) {
             throw new LabException(
-                    LabException.Code.SERVER, server.base() + "/get_load did not answer with JSON: " + e.getMessage(), e);
+                    LabException.Code.SERVER,
+                    server.base() + "/get_load did not answer with JSON: " + e.getMessage(),
+                    e);
         }
     }
 
@@ -61,7 +63,9 @@ public record RankLoads(List<Rank> ranks) {
         return switch (figure) {
             case IMBALANCE -> {
                 double mean = ranks.stream().mapToInt(Rank::running).average().orElse(0);
-                yield mean == 0 ? 1 : ranks.stream().mapToInt(Rank::running).max().orElse(0) / mean;
+                yield mean == 0
+                        ? 1
+                        : ranks.stream().mapToInt(Rank::running).max().orElse(0) / mean;
             }
             case RUNNING -> ranks.stream().mapToInt(Rank::running).sum();
             case WAITING -> ranks.stream().mapToInt(Rank::waiting).sum();
@@ -86,7 +90,9 @@ public record RankLoads(List<Rank> ranks) {
                     r.throughput()));
         }
         return text.append(String.format(
-                        Locale.ROOT, "imbalance %.2f (busiest rank over the mean)%n", value(Condition.Figure.IMBALANCE)))
+                        Locale.ROOT,
+                        "imbalance %.2f (busiest rank over the mean)%n",
+                        value(Condition.Figure.IMBALANCE)))
                 .toString();
     }
 }

@@ -62,7 +62,9 @@ public final class TraceCollector {
             for (Path file : now) {
                 current.put(file, size(file));
             }
-            boolean isSame = now.size() >= least && current.equals(sizes) && current.values().stream().allMatch(s -> s > 0);
+            boolean isSame = now.size() >= least
+                    && current.equals(sizes)
+                    && current.values().stream().allMatch(s -> s > 0);
             stable = isSame ? stable + 1 : 0;
             sizes = current;
             if (stable >= STABLE_POLLS) {

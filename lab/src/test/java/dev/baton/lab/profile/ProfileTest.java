@@ -81,7 +81,8 @@ class ProfileTest {
         });
         List<Path> files = collector.await(2, Duration.ofSeconds(20));
         writer.join();
-        assertThat(files).extracting(f -> f.getFileName().toString())
+        assertThat(files)
+                .extracting(f -> f.getFileName().toString())
                 .containsExactly("7-TP-0.trace.json.gz", "7-TP-1.trace.json.gz");
         assertThat(TraceCollector.copy(files, folder.resolve("in/to"))).allMatch(Files::exists);
         assertThatThrownBy(() -> TraceCollector.watching(folder).await(1, Duration.ofMillis(30)))

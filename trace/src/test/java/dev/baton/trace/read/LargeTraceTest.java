@@ -23,7 +23,8 @@ class LargeTraceTest {
         assertThat(copies).isBetween(3, 5);
         Trace trace = TraceReader.read(file).getFirst();
         assertThat(trace.notes()).isEmpty();
-        RankAnalysis r = new Analyser(KernelRules.builtIn()).analyse(Work.of(trace).getFirst(), 0);
+        RankAnalysis r =
+                new Analyser(KernelRules.builtIn()).analyse(Work.of(trace).getFirst(), 0);
         assertThat(r.steps()).hasSize(3 * copies);
         for (int s = 3; s < r.steps().size(); s++) {
             assertThat(r.steps().get(s).step().durationNanos())

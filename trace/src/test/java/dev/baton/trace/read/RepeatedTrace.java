@@ -52,8 +52,8 @@ public final class RepeatedTrace {
     private static void copy(Path in, BufferedWriter writer, int copy) throws IOException {
         boolean inEvents = false;
         try (InputStream raw = Files.newInputStream(in);
-                BufferedReader reader = new BufferedReader(
-                        new InputStreamReader(new GZIPInputStream(raw), StandardCharsets.UTF_8))) {
+                BufferedReader reader =
+                        new BufferedReader(new InputStreamReader(new GZIPInputStream(raw), StandardCharsets.UTF_8))) {
             for (String line = reader.readLine(); line != null; line = reader.readLine()) {
                 if (inEvents && line.strip().equals("],")) {
                     return;
