@@ -98,10 +98,9 @@ public final class FrontEndBenchmark {
             for (int repeat = 0; repeat < REPEATS; repeat++) {
                 hello.add(request(bare, body, REQUESTS));
                 baton.add(request(full, body, REQUESTS));
-                print("request: hello world %.1f us CPU, /generate %.1f us CPU, ratio %.2f",
-                        hello.get(repeat),
-                        baton.get(repeat),
-                        baton.get(repeat) / hello.get(repeat));
+                print(
+                        "request: hello world %.1f us CPU, /generate %.1f us CPU, ratio %.2f",
+                        hello.get(repeat), baton.get(repeat), baton.get(repeat) / hello.get(repeat));
             }
         }
         double ratio = median(baton) / median(hello);
