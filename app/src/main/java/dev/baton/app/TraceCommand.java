@@ -1,5 +1,6 @@
 package dev.baton.app;
 
+import dev.baton.lab.view.TraceView;
 import dev.baton.trace.RankCoordinates;
 import dev.baton.trace.align.RankAligner;
 import dev.baton.trace.align.RankSet;
@@ -38,6 +39,7 @@ import picocli.CommandLine.Spec;
             TraceCommand.Ranks.class,
             TraceCommand.Diff.class,
             TraceCommand.Merge.class,
+            TraceCommand.View.class,
             CommandLine.HelpCommand.class
         })
 final class TraceCommand implements Runnable {
@@ -214,6 +216,31 @@ final class TraceCommand implements Runnable {
             notes.addAll(set.notes());
             notes.addAll(merger.notes());
             notes.forEach(n -> System.out.println("note: " + n));
+            return 0;
+        }
+    }
+
+    @Command(
+            name = "view",
+            mixinStandardHelpOptions = true,
+            description = "Shows ranks as aligned rows in a browser: zoom, pick a kernel, compare it on every rank.")
+    static final class View implements Callable<Integer> {
+        @Parameters(arity = "1..*", paramLabel = "FILE|DIR", description = "traces, or folders that hold them")
+        List<Path> paths = List.of();
+
+        @Option(names = "--port", description = "port on this machine (default: any free one)")
+        int port;
+
+        @Override
+        public Integer call() throws InterruptedException {
+            List<String> notes = new ArrayList<>();
+            RankSet set =
+                    RankAligner.align(TraceFiles.analyse(TraceFiles.find(paths), KernelRules.builtIn(), notes));
+            notes.addAll(set.notes());
+            try (TraceView view = TraceView.start(set, notes, port)) {
+                System.out.println("open " + view.url() + " (end with Ctrl-C)");
+                Thread.currentThread().join();
+            }
             return 0;
         }
     }
