@@ -234,8 +234,7 @@ final class TraceCommand implements Runnable {
         @Override
         public Integer call() throws InterruptedException {
             List<String> notes = new ArrayList<>();
-            RankSet set =
-                    RankAligner.align(TraceFiles.analyse(TraceFiles.find(paths), KernelRules.builtIn(), notes));
+            RankSet set = RankAligner.align(TraceFiles.analyse(TraceFiles.find(paths), KernelRules.builtIn(), notes));
             notes.addAll(set.notes());
             try (TraceView view = TraceView.start(set, notes, port)) {
                 System.out.println("open " + view.url() + " (end with Ctrl-C)");

@@ -71,13 +71,12 @@ public final class TraceView implements AutoCloseable {
             if (file != null) {
                 send(exchange, type(file), resource(file));
             } else {
-                byte[] json =
-                        switch (path) {
-                            case "/ranks" -> data.ranks();
-                            case "/step" -> data.step((int) number(query, "index"));
-                            case "/kernel" -> data.kernel(text(query, "name"));
-                            default -> new byte[0];
-                        };
+                byte[] json = switch (path) {
+                    case "/ranks" -> data.ranks();
+                    case "/step" -> data.step((int) number(query, "index"));
+                    case "/kernel" -> data.kernel(text(query, "name"));
+                    default -> new byte[0];
+                };
                 if (json.length == 0) {
                     exchange.sendResponseHeaders(404, -1);
                 } else {
@@ -88,7 +87,9 @@ public final class TraceView implements AutoCloseable {
     }
 
     private static String type(String file) {
-        return file.endsWith(".js") ? "text/javascript" : file.endsWith(".css") ? "text/css" : "text/html; charset=utf-8";
+        return file.endsWith(".js")
+                ? "text/javascript"
+                : file.endsWith(".css") ? "text/css" : "text/html; charset=utf-8";
     }
 
     private static byte[] resource(String name) throws IOException {

@@ -21,6 +21,7 @@ import tools.jackson.core.json.JsonFactory;
 final class ViewData {
     /** Pieces of work of one rank in one answer: more than a screen can show. */
     private static final int MOST_EVENTS = 20_000;
+
     private static final int BINS = 60;
 
     private final JsonFactory json = new JsonFactory();
@@ -59,7 +60,10 @@ final class ViewData {
         return object(g -> {
             strings(g, "verdict", Verdict.of(set));
             strings(g, "notes", notes);
-            strings(g, "classes", Arrays.stream(KernelClass.values()).map(KernelClass::title).toList());
+            strings(
+                    g,
+                    "classes",
+                    Arrays.stream(KernelClass.values()).map(KernelClass::title).toList());
             g.writeArrayPropertyStart("ranks");
             for (int r = 0; r < set.ranks().size(); r++) {
                 RankAnalysis rank = set.ranks().get(r);

@@ -59,7 +59,13 @@ class TraceViewTest {
                 Locale.ROOT,
                 ",{\"ph\":\"X\",\"cat\":\"%s\",\"name\":\"%s\",\"pid\":0,\"tid\":%d,\"ts\":%d,\"dur\":%d,"
                         + "\"args\":{\"correlation\":%d,\"device\":0,\"stream\":%d}}",
-                category, name, stream, ts, dur, correlation, stream);
+                category,
+                name,
+                stream,
+                ts,
+                dur,
+                correlation,
+                stream);
     }
 
     @Test
@@ -73,8 +79,8 @@ class TraceViewTest {
             assertThat(step.at("/ranks/5/start/1").asDouble()).isEqualTo(300);
             assertThat(step.at("/ranks/0/dur/1").asDouble()).isEqualTo(250);
             assertThat(step.at("/names/1").asString()).isEqualTo(REDUCE);
-            JsonNode kernel = get(
-                    view.url().resolve("kernel?name=" + URLEncoder.encode(REDUCE, StandardCharsets.UTF_8)));
+            JsonNode kernel =
+                    get(view.url().resolve("kernel?name=" + URLEncoder.encode(REDUCE, StandardCharsets.UTF_8)));
             assertThat(kernel.at("/ranks/5/median").asDouble()).isEqualTo(50);
             assertThat(kernel.at("/ranks/5/count").asInt()).isEqualTo(2);
             for (String missing : List.of("step?index=7", "step", "kernel?name=none", "../etc/passwd", "view.html")) {
@@ -110,7 +116,9 @@ class TraceViewTest {
                     .redirectOutput(page.toFile())
                     .redirectError(console.toFile())
                     .start();
-            assertThat(process.waitFor(90, TimeUnit.SECONDS)).as("browser ended").isTrue();
+            assertThat(process.waitFor(90, TimeUnit.SECONDS))
+                    .as("browser ended")
+                    .isTrue();
         }
         assertThat(page)
                 .content()
