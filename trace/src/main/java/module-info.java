@@ -1,6 +1,7 @@
 /** Traces: recording spans, writing and merging Kineto-compatible files; reading, aligning and explaining them. */
 module dev.baton.trace {
     requires transitive dev.baton.protocol;
+    requires java.sql;
     requires static transitive org.jspecify;
 
     exports dev.baton.trace;

@@ -12,7 +12,8 @@ import java.util.zip.GZIPInputStream;
 
 /**
  * Reads Kineto traces (Chrome trace JSON, gzipped or not) as streams: memory goes to the events that are kept, not to the
- * file. What is damaged is passed over and noted; only a file that cannot be opened is an error.
+ * file. What is damaged is passed over and noted; only a file that cannot be opened is an error. SQLite exports of Nsight
+ * Systems are read too.
  */
 public final class TraceReader {
     private static final int GZIP_MAGIC = 0x1f8b;
@@ -40,6 +41,9 @@ public final class TraceReader {
                 .toArray(byte[][]::new);
         Notes notes = new Notes();
         List<Trace> traces = new ArrayList<>();
+        if (NsysReader.isExport(file)) {
+            return List.of(NsysReader.read(file));
+        }
         try (InputStream raw = new BufferedInputStream(Files.newInputStream(file), 1 << 16)) {
             ByteWindow window = new ByteWindow(unzipped(raw, notes));
             DocumentReader reader;
