@@ -13,7 +13,6 @@ import java.sql.Statement;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.HashSet;
-import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
@@ -28,8 +27,20 @@ final class NsysReader {
 
     private static final int DOMAIN_TYPE = 75;
     private static final Map<Integer, String> COPY_KINDS = Map.of(
-            1, "Host-to-Device", 2, "Device-to-Host", 8, "Device-to-Device", 9, "Host-to-Host", 10, "Peer-to-Peer",
-            11, "Unified Host-to-Device", 12, "Unified Device-to-Host");
+            1,
+            "Host-to-Device",
+            2,
+            "Device-to-Host",
+            8,
+            "Device-to-Device",
+            9,
+            "Host-to-Host",
+            10,
+            "Peer-to-Peer",
+            11,
+            "Unified Host-to-Device",
+            12,
+            "Unified Device-to-Host");
 
     private final NameTable names = new NameTable();
     private final Events events = new Events(names);
@@ -92,9 +103,18 @@ final class NsysReader {
     }
 
     private void tables(Statement sql, Set<String> tables) {
-        each(sql, tables, "StringIds", "select id, value from StringIds", r -> strings.put(r.getLong(1), r.getString(2)));
-        each(sql, tables, "TARGET_INFO_GPU", "select id, name from TARGET_INFO_GPU", r -> devices.put(
-                r.getInt(1), String.valueOf(r.getString(2))));
+        each(
+                sql,
+                tables,
+                "StringIds",
+                "select id, value from StringIds",
+                r -> strings.put(r.getLong(1), r.getString(2)));
+        each(
+                sql,
+                tables,
+                "TARGET_INFO_GPU",
+                "select id, name from TARGET_INFO_GPU",
+                r -> devices.put(r.getInt(1), String.valueOf(r.getString(2))));
         each(
                 sql,
                 tables,
@@ -173,6 +193,13 @@ final class NsysReader {
             notes.count("negative durations were taken as 0", row);
         }
         events.add(
-                kind, names.id(name), start, Math.max(0, duration), device, lane, correlation > 0 ? correlation : -1, row++);
+                kind,
+                names.id(name),
+                start,
+                Math.max(0, duration),
+                device,
+                lane,
+                correlation > 0 ? correlation : -1,
+                row++);
     }
 }

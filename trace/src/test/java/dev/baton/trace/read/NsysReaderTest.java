@@ -79,7 +79,8 @@ class NsysReaderTest {
             sql.executeUpdate("insert into StringIds values (7, 'gemm')");
             sql.executeUpdate("create table CUPTI_ACTIVITY_KIND_KERNEL (start, end, deviceId, streamId, correlationId,"
                     + " demangledName)");
-            sql.executeUpdate("insert into CUPTI_ACTIVITY_KIND_KERNEL values (100, 150, 1, 7, 3, 7), (90, 80, 1, 7, 4, 99)");
+            sql.executeUpdate(
+                    "insert into CUPTI_ACTIVITY_KIND_KERNEL values (100, 150, 1, 7, 3, 7), (90, 80, 1, 7, 4, 99)");
             sql.executeUpdate("create table CUPTI_ACTIVITY_KIND_MEMCPY (start, end)");
         }
         Trace trace = TraceReader.read(file).getFirst();
