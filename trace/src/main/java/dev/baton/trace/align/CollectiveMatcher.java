@@ -11,6 +11,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /**
  * Finds the calls of different ranks that are one collective: the k-th of a kernel name (and process group where the trace
@@ -19,12 +21,40 @@ import java.util.TreeSet;
 final class CollectiveMatcher {
     private static final int FEWEST_FOR_SHIFT = 4;
 
+    private static final Pattern REPLICA = Pattern.compile("DP-?(\\d+)");
+
     private final List<RankAnalysis> ranks;
     private final List<String> notes;
+    private final boolean hasReplicas;
 
     CollectiveMatcher(List<RankAnalysis> ranks, List<String> notes) {
         this.ranks = ranks;
         this.notes = notes;
+        this.hasReplicas = hasReplicas(ranks);
+        if (hasReplicas) {
+            notes.add("several files say they are the same rank of their world: these are replicas, whose collectives are"
+                    + " matched within each data-parallel replica only");
+        }
+    }
+
+    /** Replicas are worlds of their own: each has a rank 0. */
+    private static boolean hasReplicas(List<RankAnalysis> ranks) {
+        return ranks.stream()
+                        .filter(r -> !replica(r).isEmpty())
+                        .map(r -> r.work().trace().info().rank())
+                        .filter(said -> said >= 0)
+                        .distinct()
+                        .count()
+                < ranks.stream()
+                        .filter(r -> !replica(r).isEmpty())
+                        .filter(r -> r.work().trace().info().rank() >= 0)
+                        .filter(r -> r.work().trace().label().isEmpty())
+                        .count();
+    }
+
+    private static String replica(RankAnalysis rank) {
+        Matcher m = REPLICA.matcher(rank.displayName());
+        return m.find() ? m.group(1) : "";
     }
 
     /** Matched collectives with uncorrected times, unordered. */
@@ -55,7 +85,8 @@ final class CollectiveMatcher {
         for (int i : rank.work().events()) {
             if (rank.classOf(i).isCommunication()) {
                 CollectiveCall said = e.collective(i);
-                String key = e.name(i) + '\n' + (said == null ? "" : said.groupName() + said.groupRanks());
+                String key = e.name(i) + '\n' + (hasReplicas ? replica(rank) : "")
+                        + '\n' + (said == null ? "" : said.groupName() + said.groupRanks());
                 calls.computeIfAbsent(key, k -> new ArrayList<>())
                         .add(new Collective.Call(rankIndex, i, base + e.startNanos(i), base + e.endNanos(i)));
             }

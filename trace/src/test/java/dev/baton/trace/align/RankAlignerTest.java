@@ -87,6 +87,25 @@ class RankAlignerTest {
     }
 
     @Test
+    void replicasAreNotMatchedWithEachOther() throws IOException {
+        for (int replica = 0; replica < 2; replica++) {
+            for (int rank = 0; rank < 2; rank++) {
+                TraceText text = new TraceText().rank(rank, 2);
+                for (int k = 0; k < 5; k++) {
+                    text.kernel("ncclDevKernel_AllReduce_Sum", 1000 * k + 400 * replica + 10 * rank, 50, 9, 2);
+                }
+                text.write(folder.resolve("x-TP-" + rank + "-DP-" + replica + ".trace.json"));
+            }
+        }
+        RankSet set = align(new ArrayList<>());
+        assertThat(set.collectives()).hasSize(10).allSatisfy(c -> {
+            assertThat(c.calls()).hasSize(2);
+            assertThat(c.startSpreadNanos()).isEqualTo(10_000);
+        });
+        assertThat(set.notes()).anyMatch(n -> n.contains("these are replicas"));
+    }
+
+    @Test
     void reportsHoldWhatWasFound() throws IOException {
         ranks(0, 0);
         Files.writeString(
