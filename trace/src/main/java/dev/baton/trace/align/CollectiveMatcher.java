@@ -32,8 +32,9 @@ final class CollectiveMatcher {
         this.notes = notes;
         this.hasReplicas = hasReplicas(ranks);
         if (hasReplicas) {
-            notes.add("several files say they are the same rank of their world: these are replicas, whose collectives are"
-                    + " matched within each data-parallel replica only");
+            notes.add(
+                    "several files say they are the same rank of their world: these are replicas, whose collectives are"
+                            + " matched within each data-parallel replica only");
         }
     }
 
@@ -85,8 +86,11 @@ final class CollectiveMatcher {
         for (int i : rank.work().events()) {
             if (rank.classOf(i).isCommunication()) {
                 CollectiveCall said = e.collective(i);
-                String key = e.name(i) + '\n' + (hasReplicas ? replica(rank) : "")
-                        + '\n' + (said == null ? "" : said.groupName() + said.groupRanks());
+                String key = e.name(i)
+                        + '\n'
+                        + (hasReplicas ? replica(rank) : "")
+                        + '\n'
+                        + (said == null ? "" : said.groupName() + said.groupRanks());
                 calls.computeIfAbsent(key, k -> new ArrayList<>())
                         .add(new Collective.Call(rankIndex, i, base + e.startNanos(i), base + e.endNanos(i)));
             }
