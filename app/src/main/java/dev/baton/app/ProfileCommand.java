@@ -279,6 +279,13 @@ final class ProfileCommand implements Runnable {
                 description = "imbalance|running|waiting|throughput > or < NUMBER [for SECONDS s]")
         String when = "";
 
+        @Option(
+                names = "--log",
+                arity = "1..*",
+                paramLabel = "FILE",
+                description = "follow the servers' logs instead of asking the servers")
+        List<Path> logs = List.of();
+
         @Option(names = "--steps", description = "steps of the window (default: ${DEFAULT-VALUE})")
         int steps = 5;
 
@@ -295,7 +302,7 @@ final class ProfileCommand implements Runnable {
             try (ProfileTargets targets = servers.open()) {
                 boolean came = Watch.until(
                         condition,
-                        () -> RankLoads.read(targets),
+                        () -> logs.isEmpty() ? RankLoads.read(targets) : RankLoads.read(logs),
                         Duration.ofMillis(Math.round(1000 * every)),
                         Duration.ofSeconds(timeout),
                         loads -> System.out.print((isTerminal ? "\u001b[H\u001b[2J" : "") + loads.dashboard()));

@@ -1,5 +1,6 @@
 package dev.baton.app;
 
+import dev.baton.lab.report.RankPlot;
 import dev.baton.lab.view.TraceView;
 import dev.baton.trace.RankCoordinates;
 import dev.baton.trace.align.RankAligner;
@@ -64,6 +65,10 @@ final class TraceCommand implements Runnable {
         @Nullable
         Path html;
 
+        @Option(names = "--png", paramLabel = "OUT", description = "draw steps by rank and the heat map of waiting")
+        @Nullable
+        Path png;
+
         abstract String text(RankSet set, List<String> notes);
 
         @Override
@@ -78,6 +83,9 @@ final class TraceCommand implements Runnable {
             }
             if (html != null) {
                 AnalysisPage.write(set, notes, "Traces: " + paths.getFirst().getFileName(), html);
+            }
+            if (png != null) {
+                RankPlot.write(set, png);
             }
             return ranks.isEmpty() ? 1 : 0;
         }

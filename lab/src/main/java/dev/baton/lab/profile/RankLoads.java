@@ -2,10 +2,20 @@ package dev.baton.lab.profile;
 
 import dev.baton.lab.LabException;
 import dev.baton.lab.control.ServerControl;
+import dev.baton.protocol.log.DecodeLine;
+import dev.baton.protocol.log.LogPrefix;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.SeekableByteChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
+import java.util.TreeMap;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -16,6 +26,7 @@ import tools.jackson.databind.json.JsonMapper;
  * @param ranks in the order of servers and data-parallel ranks
  */
 public record RankLoads(List<Rank> ranks) {
+    private static final int TAIL_BYTES = 1 << 18;
     private static final Duration SHORT = Duration.ofSeconds(5);
 
     /**
@@ -55,6 +66,38 @@ public record RankLoads(List<Rank> ranks) {
                     LabException.Code.SERVER,
                     server.base() + "/get_load did not answer with JSON: " + e.getMessage(),
                     e);
+        }
+    }
+
+    /**
+     * The last decode line of each rank in log files that servers write to: for servers that are watched from beside.
+     *
+     * @throws LabException IO naming the file
+     */
+    public static RankLoads read(List<Path> logs) {
+        Map<String, Rank> last = new TreeMap<>();
+        for (Path log : logs) {
+            tail(log).lines().forEach(text -> LogPrefix.parse(text)
+                    .ifPresent(line -> DecodeLine.parse(line.message()).ifPresent(d -> {
+                        String name = log.getFileName() + line.prefix().rank().format();
+                        last.put(name, new Rank(
+                                name, d.runningRequests(), d.queuedRequests(), d.tokens(), d.generationThroughput()));
+                    })));
+        }
+        return new RankLoads(List.copyOf(last.values()));
+    }
+
+    /** The last whole lines of a file. */
+    private static String tail(Path log) {
+        try (SeekableByteChannel file = Files.newByteChannel(log)) {
+            long from = Math.max(0, file.size() - TAIL_BYTES);
+            ByteBuffer bytes = ByteBuffer.allocate((int) (file.size() - from));
+            file.position(from);
+            while (bytes.hasRemaining() && file.read(bytes) >= 0) {}
+            String text = new String(bytes.array(), 0, bytes.position(), StandardCharsets.UTF_8);
+            return from == 0 ? text : text.substring(text.indexOf('\n') + 1);
+        } catch (IOException e) {
+            throw new LabException(LabException.Code.IO, "cannot read the log " + log + ": " + e.getMessage(), e);
         }
     }
 

@@ -50,6 +50,24 @@ class ProfileTest {
     }
 
     @Test
+    void logsShowTheLastWordOfEachRank() throws IOException {
+        StringBuilder text = new StringBuilder();
+        for (int i = 0; i < 3000; i++) {
+            for (int rank = 0; rank < 2; rank++) {
+                text.append("[2025-11-22 18:24:22 DP").append(rank).append("] Decode batch, #running-req: ")
+                        .append(rank == 0 ? i : 7)
+                        .append(", #token: 64, token usage: 0.00, cuda graph: True, gen throughput (token/s): 8.43,"
+                                + " #queue-req: 2, \n");
+            }
+        }
+        Path log = Files.writeString(folder.resolve("server.log"), text);
+        RankLoads loads = RankLoads.read(List.of(log));
+        assertThat(loads.ranks()).extracting(RankLoads.Rank::running).containsExactly(2999, 7);
+        assertThat(loads.ranks()).extracting(RankLoads.Rank::name).containsExactly("server.log DP0", "server.log DP1");
+        assertThat(loads.value(Condition.Figure.WAITING)).isEqualTo(4);
+    }
+
+    @Test
     void aConditionMustHoldOnEnd() throws InterruptedException {
         Deque<RankLoads> readings = new ArrayDeque<>(List.of(loads(9, 1), loads(5, 5), loads(9, 1)));
         List<RankLoads> seen = new ArrayList<>();
