@@ -77,12 +77,21 @@ public record RankLoads(List<Rank> ranks) {
     public static RankLoads read(List<Path> logs) {
         Map<String, Rank> last = new TreeMap<>();
         for (Path log : logs) {
-            tail(log).lines().forEach(text -> LogPrefix.parse(text)
-                    .ifPresent(line -> DecodeLine.parse(line.message()).ifPresent(d -> {
-                        String name = log.getFileName() + line.prefix().rank().format();
-                        last.put(name, new Rank(
-                                name, d.runningRequests(), d.queuedRequests(), d.tokens(), d.generationThroughput()));
-                    })));
+            tail(log)
+                    .lines()
+                    .forEach(text -> LogPrefix.parse(text)
+                            .ifPresent(line -> DecodeLine.parse(line.message()).ifPresent(d -> {
+                                String name =
+                                        log.getFileName() + line.prefix().rank().format();
+                                last.put(
+                                        name,
+                                        new Rank(
+                                                name,
+                                                d.runningRequests(),
+                                                d.queuedRequests(),
+                                                d.tokens(),
+                                                d.generationThroughput()));
+                            })));
         }
         return new RankLoads(List.copyOf(last.values()));
     }

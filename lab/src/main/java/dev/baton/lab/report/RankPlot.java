@@ -43,8 +43,7 @@ public final class RankPlot {
         }
         BufferedImage top = BitmapEncoder.getBufferedImage(bars(set));
         BufferedImage bottom = BitmapEncoder.getBufferedImage(heat(set));
-        BufferedImage all =
-                new BufferedImage(WIDTH, top.getHeight() + bottom.getHeight(), BufferedImage.TYPE_INT_RGB);
+        BufferedImage all = new BufferedImage(WIDTH, top.getHeight() + bottom.getHeight(), BufferedImage.TYPE_INT_RGB);
         Graphics2D g = all.createGraphics();
         g.drawImage(top, 0, 0, null);
         g.drawImage(bottom, 0, top.getHeight(), null);
@@ -71,8 +70,7 @@ public final class RankPlot {
         styler.setSeriesColors(COLOURS);
         chart.getStyler().setStacked(true);
         chart.getStyler().setAvailableSpaceFill(0.7);
-        List<String> ranks =
-                set.ranks().stream().map(r -> "" + r.rank()).toList();
+        List<String> ranks = set.ranks().stream().map(r -> "" + r.rank()).toList();
         series(chart, "compute alone", ranks, set, s -> s.computeNanos() - s.overlapNanos());
         series(chart, "compute and comm.", ranks, set, StepMetrics::overlapNanos);
         series(chart, "exposed comm.", ranks, set, StepMetrics::exposedNanos);

@@ -54,7 +54,9 @@ class ProfileTest {
         StringBuilder text = new StringBuilder();
         for (int i = 0; i < 3000; i++) {
             for (int rank = 0; rank < 2; rank++) {
-                text.append("[2025-11-22 18:24:22 DP").append(rank).append("] Decode batch, #running-req: ")
+                text.append("[2025-11-22 18:24:22 DP")
+                        .append(rank)
+                        .append("] Decode batch, #running-req: ")
                         .append(rank == 0 ? i : 7)
                         .append(", #token: 64, token usage: 0.00, cuda graph: True, gen throughput (token/s): 8.43,"
                                 + " #queue-req: 2, \n");
