@@ -20,6 +20,8 @@ import java.util.regex.Pattern;
  */
 final class CollectiveMatcher {
     private static final int FEWEST_FOR_SHIFT = 4;
+    /** So many differences tell a shift; all of them would take hours where ranks have a hundred thousand calls. */
+    private static final int MOST_FOR_SHIFT = 256;
 
     private static final Pattern REPLICA = Pattern.compile("DP-?(\\d+)");
 
@@ -132,7 +134,7 @@ final class CollectiveMatcher {
         int best = 0;
         double bestScore = Double.MAX_VALUE;
         for (int shift = 0; shift <= most; shift++) {
-            double[] differences = new double[shorter.size()];
+            double[] differences = new double[Math.min(shorter.size(), MOST_FOR_SHIFT)];
             for (int k = 0; k < differences.length; k++) {
                 differences[k] =
                         shorter.get(k).endNanos() - longer.get(k + shift).endNanos();

@@ -38,13 +38,20 @@ public record RankAnalysis(
 
     /** Number of the step that runs at {@code nanos}, -1 when none does. */
     public int stepAt(long nanos) {
-        for (int s = 0; s < steps.size(); s++) {
-            if (nanos >= steps.get(s).step().startNanos()
-                    && nanos < steps.get(s).step().endNanos()) {
-                return s;
+        int low = 0;
+        int high = steps.size() - 1;
+        while (low < high) {
+            int middle = (low + high + 1) >>> 1;
+            if (steps.get(middle).step().startNanos() <= nanos) {
+                low = middle;
+            } else {
+                high = middle - 1;
             }
         }
-        return -1;
+        boolean isInside = high >= 0
+                && nanos >= steps.get(low).step().startNanos()
+                && nanos < steps.get(low).step().endNanos();
+        return isInside ? low : -1;
     }
 
     /** Number of the layer of step {@code step} that runs at {@code nanos}, -1 when the trace shows none. */
