@@ -111,7 +111,8 @@ class TraceViewTest {
                             "--disable-dev-shm-usage",
                             "--no-first-run",
                             "--disable-background-networking",
-                            "--user-data-dir=" + Path.of("target/browser-profile").toAbsolutePath(),
+                            "--user-data-dir="
+                                    + Path.of("target/browser-profile").toAbsolutePath(),
                             "--virtual-time-budget=10000",
                             "--enable-logging=stderr",
                             "--dump-dom",
