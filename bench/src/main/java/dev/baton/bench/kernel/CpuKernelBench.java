@@ -111,6 +111,8 @@ public final class CpuKernelBench {
         addStream("gemv bf16 896x4864", DType.BF16, 1, 896, 4864, filter);
         addStream("gemv bf16 4864x896", DType.BF16, 1, 4864, 896, filter);
         addStream("gemv f32 896x4864", DType.F32, 1, 896, 4864, filter);
+        addStream("gemv f8 896x4864", DType.F8_E4M3, 1, 896, 4864, filter);
+        addStream("batch 8 f8 896x4864", DType.F8_E4M3, 8, 896, 4864, filter);
         addStream("batch 8 bf16 896x4864", DType.BF16, 8, 896, 4864, filter);
         addStream("batch 32 bf16 896x4864", DType.BF16, 32, 896, 4864, filter);
         addProduct("gemm 512 bf16 896x4864", DType.BF16, 512, 896, 4864, filter);
@@ -147,7 +149,9 @@ public final class CpuKernelBench {
         Tensor all = random(dtype, count * (long) out, in);
         List<Weight> weights = new ArrayList<>();
         for (int i = 0; i < count; i++) {
-            weights.add(Weight.of(all.rowRange((long) i * out, out)));
+            Tensor scales =
+                    dtype == DType.F8_E4M3 ? random(DType.F32, (out + 127) / 128, (in + 127) / 128) : null;
+            weights.add(new Weight(all.rowRange((long) i * out, out), scales, null));
         }
         Tensor x = random(DType.F32, rows, in);
         Tensor y = device.allocate(DType.F32, rows, out);
@@ -175,6 +179,9 @@ public final class CpuKernelBench {
             float value = random.nextFloat() * 2 - 1;
             if (dtype == DType.F32) {
                 tensor.memory().set(ValueLayout.JAVA_FLOAT, 4 * i, value);
+            } else if (dtype == DType.F8_E4M3) {
+                // Codes of magnitudes below 1, of both signs.
+                tensor.memory().set(ValueLayout.JAVA_BYTE, i, (byte) (random.nextInt(0x38) | random.nextInt(2) << 7));
             } else {
                 tensor.memory().set(ValueLayout.JAVA_SHORT, 2 * i, (short) (Float.floatToRawIntBits(value) >>> 16));
             }

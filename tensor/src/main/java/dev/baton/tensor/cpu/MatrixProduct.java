@@ -224,10 +224,12 @@ final class MatrixProduct {
                 MatrixRows.toFloats(dtype, w, 0, target, padded);
                 continue;
             }
-            MatrixRows.toFloats(dtype, wBlock + (long) i * spread * wStride, kCount, target, padded);
+            long source = wBlock + (long) i * spread * wStride;
             if (scales != 0) {
                 int scaleRow = (n + i * spread) / ScalarOps.SCALE_BLOCK;
-                MatrixRows.scale(target, k0, kCount, scales + scaleRow * scalesStride);
+                MatrixRows.scaledToFloats(source, k0, kCount, target, padded, scales + scaleRow * scalesStride);
+            } else {
+                MatrixRows.toFloats(dtype, source, kCount, target, padded);
             }
         }
         rows(xBlock, row, count, floats, 4L * padded, n, spread, features, k0, kCount, scratch);

@@ -34,7 +34,7 @@ final class MatrixRows {
                     Native.setFloat(to + 4L * i, Float.float16ToFloat(ALL.get(Native.SHORT, from + 2L * i)));
                 }
             }
-            case F8_E4M3 -> e4m3ToFloats(from, count, to);
+            case F8_E4M3 -> e4m3ToFloats(from, count, to, 1);
             case F8_E5M2, F64, I64, I32, I16, I8, U8, BOOL ->
                 throw new TensorException(TensorException.Code.DTYPE, "no floating-point operand of type " + dtype);
         }
@@ -45,9 +45,9 @@ final class MatrixRows {
 
     /**
      * A code's exponent and mantissa, moved to where an F32 has them, are 2^-120 times its value, subnormal ones too:
-     * one exact multiplication gives it. The two NaN codes are told apart.
+     * one exact multiplication gives it, a second one the product with {@code factor}. The two NaN codes are told apart.
      */
-    private static void e4m3ToFloats(long from, int count, long to) {
+    private static void e4m3ToFloats(long from, int count, long to, float factor) {
         MemorySegment source = ALL.asSlice(from, count);
         MemorySegment target = ALL.asSlice(to, 4L * count);
         int i = 0;
@@ -63,6 +63,7 @@ final class MatrixRows {
                         .or(sign)
                         .reinterpretAsFloats()
                         .mul(0x1p120f)
+                        .mul(factor)
                         .blend(
                                 Float.NaN,
                                 magnitude.compare(VectorOperators.EQ, 0x7f).cast(FLOATS))
@@ -70,7 +71,7 @@ final class MatrixRows {
             }
         }
         for (; i < count; i++) {
-            target.set(Native.FLOAT, 4L * i, Float8.e4m3ToFloat(source.get(ValueLayout.JAVA_BYTE, i)));
+            target.set(Native.FLOAT, 4L * i, Float8.e4m3ToFloat(source.get(ValueLayout.JAVA_BYTE, i)) * factor);
         }
     }
 
@@ -133,27 +134,21 @@ final class MatrixRows {
     }
 
     /**
-     * Multiplies one row of an F8 matrix, already floats, by its blocks' scales.
+     * Part of a row of an F8 matrix as floats, its blocks' scales multiplied in.
      *
-     * @param row first element of the row's part, at column {@code column} of the matrix
+     * @param from the part's first element, at column {@code column} of the matrix
      * @param scales the row's scales, that of column 0 first
      */
-    static void scale(long row, int column, int count, long scales) {
+    static void scaledToFloats(long from, int column, int count, long to, int padded, long scales) {
         int done = 0;
         while (done < count) {
             int block = (column + done) / ScalarOps.SCALE_BLOCK;
             int end = Math.min(count, (block + 1) * ScalarOps.SCALE_BLOCK - column);
-            float factor = Native.floatAt(scales + 4L * block);
-            int i = done;
-            for (; i <= end - COUNT; i += COUNT) {
-                FloatVector.fromMemorySegment(FLOATS, ALL, row + 4L * i, ORDER)
-                        .mul(factor)
-                        .intoMemorySegment(ALL, row + 4L * i, ORDER);
-            }
-            for (; i < end; i++) {
-                Native.setFloat(row + 4L * i, Native.floatAt(row + 4L * i) * factor);
-            }
+            e4m3ToFloats(from + done, end - done, to + 4L * done, Native.floatAt(scales + 4L * block));
             done = end;
+        }
+        if (padded > count) {
+            ALL.asSlice(to + 4L * count, 4L * (padded - count)).fill((byte) 0);
         }
     }
 }
