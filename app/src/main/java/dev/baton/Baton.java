@@ -7,12 +7,14 @@ import dev.baton.engine.request.EngineRequest;
 import dev.baton.model.tokenizer.Tokenizer;
 import dev.baton.protocol.SamplingParams;
 import dev.baton.protocol.flag.ServerArgs;
+import dev.baton.protocol.request.GenerateRequest;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
+import tools.jackson.databind.json.JsonMapper;
 
 /**
  * A model that runs in this JVM: the engine of {@code baton serve} (continuous batching, prefix cache) without its
@@ -65,6 +67,18 @@ public final class Baton implements AutoCloseable {
             assembly.close();
             throw e;
         }
+    }
+
+    /**
+     * Sampling parameters by the names that the server's {@code sampling_params} have: {@code temperature}, {@code
+     * top_p}, {@code max_new_tokens}, {@code stop} and so on; what is left out has the server's default.
+     *
+     * @throws dev.baton.protocol.ProtocolException naming an unknown parameter or a wrong value
+     */
+    public static SamplingParams sampling(Map<String, ?> parameters) {
+        byte[] body =
+                JsonMapper.shared().writeValueAsBytes(Map.of("input_ids", List.of(0), "sampling_params", parameters));
+        return GenerateRequest.read(body).items().getFirst().sampling();
     }
 
     /** The continuation of a text, with {@link #DEFAULT_SAMPLING}. */

@@ -6,10 +6,12 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.baton.engine.EngineException;
 import dev.baton.model.ModelException;
 import dev.baton.protocol.FinishReason;
+import dev.baton.protocol.ProtocolException;
 import dev.baton.protocol.SamplingParams;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -68,6 +70,18 @@ class InProcessTest {
             assertThat(stream.completion().text()).isEmpty();
         }
         assertThat(String.join("", pieces)).isEqualTo(whole);
+    }
+
+    @Test
+    void parametersHaveTheServersNamesAndChecks() {
+        Completion completion =
+                model.generate("612+52=\n", Baton.sampling(Map.of("temperature", 0, "max_new_tokens", 2)));
+        assertThat(completion.completionTokens()).isEqualTo(2);
+        assertThat(completion.finish()).isEqualTo(new FinishReason.Length(2));
+        assertThatThrownBy(() -> Baton.sampling(Map.of("temprature", 1)))
+                .isInstanceOf(ProtocolException.class)
+                .hasMessageContaining("temprature")
+                .hasMessageContaining("temperature");
     }
 
     @Test

@@ -44,7 +44,7 @@ class CheckCommandTest {
         "mixtral, --via=engine, --page-size=16, --tp-size=2",
         "qwen3-qknorm, --via=http, --page-size=16, --chunked-prefill-size=16",
         "deepseek-v3-fp8, --via=pd, --page-size=1, --tp-size=1",
-        "deepseek-v2-lite, --path=scalar, --absorbed, --tp-size=2",
+        "deepseek-v2-lite, --path=vector, --absorbed, --tp-size=2",
         "qwen3-moe, --dtype=bfloat16, --via=http, --tp-size=1",
     })
     void aGoldenFolderPassesThroughRanksEngineServerAndPair(String name, String first, String second, String third) {

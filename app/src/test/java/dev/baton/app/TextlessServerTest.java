@@ -42,6 +42,7 @@ class TextlessServerTest {
             return client.send(
                     HttpRequest.newBuilder(URI.create(server.url() + path))
                             .timeout(Duration.ofSeconds(60))
+                            .header("Content-Type", "application/json")
                             .POST(BodyPublishers.ofString(body))
                             .build(),
                     BodyHandlers.ofString());

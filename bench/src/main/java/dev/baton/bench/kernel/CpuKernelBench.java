@@ -149,8 +149,7 @@ public final class CpuKernelBench {
         Tensor all = random(dtype, count * (long) out, in);
         List<Weight> weights = new ArrayList<>();
         for (int i = 0; i < count; i++) {
-            Tensor scales =
-                    dtype == DType.F8_E4M3 ? random(DType.F32, (out + 127) / 128, (in + 127) / 128) : null;
+            Tensor scales = dtype == DType.F8_E4M3 ? random(DType.F32, (out + 127) / 128, (in + 127) / 128) : null;
             weights.add(new Weight(all.rowRange((long) i * out, out), scales, null));
         }
         Tensor x = random(DType.F32, rows, in);

@@ -7,6 +7,8 @@ import dev.baton.engine.request.RequestOutput;
 import dev.baton.engine.request.TokenLogprob;
 import dev.baton.protocol.FinishReason;
 import dev.baton.protocol.SamplingParams;
+import dev.baton.protocol.request.GenerateRequest;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -23,7 +25,14 @@ public final class EngineAnswerer implements GoldenAnswers.Answerer {
 
     @Override
     public CompletableFuture<Answer> ask(int[] prompt, int firstRow, int newTokens, int vocabulary) {
-        SamplingParams greedy = greedy(newTokens);
+        // As a client would ask for it.
+        String body =
+                "{\"input_ids\":[0],\"sampling_params\":{\"temperature\":0,\"ignore_eos\":true,\"max_new_tokens\":"
+                        + newTokens + "}}";
+        SamplingParams greedy = GenerateRequest.read(body.getBytes(StandardCharsets.UTF_8))
+                .items()
+                .getFirst()
+                .sampling();
         EngineRequest.LogprobSpec spec = new EngineRequest.LogprobSpec(firstRow, vocabulary, new int[0]);
         EngineRequest request =
                 new EngineRequest("golden-" + asked.incrementAndGet(), prompt, greedy, spec, null, null);
@@ -32,29 +41,6 @@ public final class EngineAnswerer implements GoldenAnswers.Answerer {
         List<TokenLogprob> rows = new ArrayList<>();
         engine.submit(request, output -> take(output, vocabulary, tokens, rows, whole));
         return whole;
-    }
-
-    private static SamplingParams greedy(int newTokens) {
-        SamplingParams d = SamplingParams.greedy(newTokens);
-        return new SamplingParams(
-                newTokens,
-                0,
-                d.temperature(),
-                d.topP(),
-                d.topK(),
-                d.minP(),
-                d.frequencyPenalty(),
-                d.presencePenalty(),
-                d.repetitionPenalty(),
-                d.stop(),
-                d.stopTokenIds(),
-                true,
-                d.n(),
-                d.skipSpecialTokens(),
-                d.spacesBetweenSpecialTokens(),
-                d.noStopTrim(),
-                d.seed(),
-                d.logitBias());
     }
 
     private static void take(
