@@ -19,10 +19,8 @@ final class MatrixProduct {
     static final int MAX_BLOCK = 1024;
     /** Output features of a tile. */
     static final int TILE = 8;
-    /** Rows of x up to which weights stream from memory once, all k-blocks of a tile in a row. */
-    private static final int FEW_ROWS = 32;
-    /** Rows of x from which bf16 weights are converted once instead of in every tile. */
-    private static final int CONVERT_ROWS = 16;
+    /** Rows of x from which weights are packed into panels of floats, instead of read where they lie in every tile. */
+    private static final int PANEL_ROWS = 12;
     /** Most rows of x in a block: 256 rows of one k-block are 1 MiB, half a second-level cache. */
     private static final int BLOCK_ROWS = 256;
     /** Bytes of weights that each of the 8 streams of a spread tile reads before it starts anew elsewhere. */
@@ -118,22 +116,84 @@ final class MatrixProduct {
         }
         int blocks = Math.max(1, (k + MAX_BLOCK - 1) / MAX_BLOCK);
         int block = roundUp((k + blocks - 1) / blocks);
-        if (rows <= FEW_ROWS) {
+        if (rows < PANEL_ROWS) {
             runFew(from, to, block, scratch);
-            return;
-        }
-        boolean direct = dtype == DType.F32 && k % Lanes.COUNT == 0 && (w | wStride) % CpuDevice.ALIGNMENT_BYTES == 0;
-        for (int row = 0; row < rows; row += BLOCK_ROWS) {
-            int count = Math.min(BLOCK_ROWS, rows - row);
-            long packed = pack(row, count, scratch);
-            for (int k0 = 0; k0 < k; k0 += block) {
-                for (int n = from; n < to; n += TILE) {
-                    int features = Math.min(TILE, to - n);
-                    loadBias(n, 1, features, scratch);
-                    tile(packed, row, count, n, 1, features, k0, Math.min(block, k - k0), direct, scratch);
+        } else if (rows <= BLOCK_ROWS) {
+            long packed = pack(0, rows, scratch);
+            long stride = packedStride();
+            for (int n = from; n < to; n += TILE) {
+                for (int k0 = 0; k0 < k; k0 += block) {
+                    panel(packed + 4L * k0, stride, 0, rows, n, to, k0, Math.min(block, k - k0), true, scratch);
+                }
+            }
+        } else {
+            for (int row = 0; row < rows; row += BLOCK_ROWS) {
+                int count = Math.min(BLOCK_ROWS, rows - row);
+                for (int k0 = 0; k0 < k; k0 += block) {
+                    int kCount = Math.min(block, k - k0);
+                    long packed = packBlock(row, count, k0, kCount, scratch);
+                    for (int n = from; n < to; n += TILE) {
+                        panel(packed, 4L * roundUp(kCount), row, count, n, to, k0, kCount, block >= k, scratch);
+                    }
                 }
             }
         }
+    }
+
+    /**
+     * One k-block of up to 8 features for a block of rows. The weights are packed once, as floats; while the rows go
+     * over them, the weights of the next 8 features are touched, so that they come from memory meanwhile.
+     *
+     * @param xBlock the rows' elements from k0 on, zeros behind the last of k
+     * @param inOrder all of a feature's k-blocks are computed before the next feature
+     */
+    private void panel(
+            long xBlock,
+            long xBytes,
+            int row,
+            int count,
+            int n,
+            int to,
+            int k0,
+            int kCount,
+            boolean inOrder,
+            Scratch scratch) {
+        int features = Math.min(TILE, to - n);
+        int padded = roundUp(kCount);
+        long floats = scratch.w.ensure(WeightPanel.bytes(MAX_BLOCK));
+        long source = w + n * wStride + (long) k0 * dtype.bytes();
+        if (scales == 0) {
+            WeightPanel.pack(dtype, source, wStride, features, kCount, floats);
+        } else {
+            WeightPanel.packScaled(dtype, source, wStride, n, features, k0, kCount, scales, scalesStride, floats);
+        }
+        loadBias(n, 1, features, scratch);
+        // The next 8 rows of weights lie behind these, up to the last one's last element (a shard's rows have gaps):
+        // each block of k touches its share of them, evenly by rows.
+        long touch = floats;
+        long touchStep = 0;
+        if (inOrder && n + 2 * TILE <= to) {
+            long next = (TILE - 1) * wStride + (long) k * dtype.bytes();
+            long bytes = next * kCount / k;
+            touch = w + (n + TILE) * wStride + next * k0 / k;
+            touchStep = bytes / (padded / Lanes.COUNT * (long) ((count + 2) / 3)) & -4L;
+        }
+        long touchRows = touchStep * (padded / Lanes.COUNT);
+        long touched = 0;
+        int t = 0;
+        for (; t <= count - 3; t += 3) {
+            touched += PanelTiles.tile3x8(xBlock + t * xBytes, xBytes, floats, padded, touch, touchStep, scratch.lanes);
+            touch += touchRows;
+            store(row + t, 3, n, 1, features, k0, kCount, scratch);
+        }
+        if (t == count - 2) {
+            touched += PanelTiles.tile2x8(xBlock + t * xBytes, xBytes, floats, padded, touch, touchStep, scratch.lanes);
+            store(row + t, 2, n, 1, features, k0, kCount, scratch);
+        } else if (t < count) {
+            touched += PanelTiles.tile1x8(xBlock + t * xBytes, floats, padded, touch, touchStep, scratch.lanes);
+            store(row + t, 1, n, 1, features, k0, kCount, scratch);
+        }
+        scratch.touched = touched;
     }
 
     /**
@@ -142,7 +202,7 @@ final class MatrixProduct {
      * of 2 KiB, whose prefetching starts anew with every tile.
      */
     private void runFew(int from, int to, int block, Scratch scratch) {
-        boolean direct = k % Lanes.COUNT == 0 && (dtype == DType.F32 || dtype == DType.BF16 && rows < CONVERT_ROWS);
+        boolean direct = k % Lanes.COUNT == 0 && (dtype == DType.F32 || dtype == DType.BF16);
         long packed = pack(0, rows, scratch);
         int longest = Math.clamp(STREAM_BYTES / wStride, 1, MAX_SPREAD);
         int n = from;
@@ -176,6 +236,21 @@ final class MatrixProduct {
         for (int i = 0; i < count; i++) {
             long source = indexes == null ? row + i : indexes[xRowsFrom + row + i];
             MatrixRows.toFloats(DType.F32, x + source * xStride, k, packed + 4L * padded * i, padded);
+        }
+        return packed;
+    }
+
+    /**
+     * A k-block of rows [row, row + count) of x, contiguous and zero-padded: many rows a power of two apart would fall
+     * into the same few sets of a cache.
+     */
+    private long packBlock(int row, int count, int k0, int kCount, Scratch scratch) {
+        int padded = roundUp(kCount);
+        long packed = scratch.x.ensure(4L * padded * count);
+        int[] indexes = xRows;
+        for (int i = 0; i < count; i++) {
+            long source = indexes == null ? row + i : indexes[xRowsFrom + row + i];
+            MatrixRows.toFloats(DType.F32, x + source * xStride + 4L * k0, kCount, packed + 4L * padded * i, padded);
         }
         return packed;
     }

@@ -273,8 +273,13 @@ final class OpChecks {
     }
 
     static int slot(String operator, int slot, Tensor cache) {
-        if (slot < 0 || slot >= cache.rows()) {
-            throw shape(operator + ": slot " + slot + " lies outside the cache " + cache);
+        return slot(operator, slot, cache.rows());
+    }
+
+    /** @param rows of the cache: for loops, because a tensor multiplies them out each time */
+    static int slot(String operator, int slot, int rows) {
+        if (slot < 0 || slot >= rows) {
+            throw shape(operator + ": slot " + slot + " lies outside the cache of " + rows + " slots");
         }
         return slot;
     }

@@ -8,11 +8,14 @@ import java.lang.foreign.Arena;
  */
 final class Scratch {
     /** Accumulators of the largest tile. */
-    final float[] lanes = new float[16 * Lanes.COUNT];
+    final float[] lanes = new float[24 * Lanes.COUNT];
     /** Sums of {@link #lanes}. */
-    final float[] sums = new float[16];
+    final float[] sums = new float[24];
     /** Biases of the tile's output features. */
     final float[] bias = new float[8];
+
+    /** Keeps alive what is read ahead of its use. */
+    long touched;
 
     /** Rows of x, packed. */
     final Block x;

@@ -135,7 +135,8 @@ final class VectorAttention implements CpuWorkers.Task {
         long laneSums = results + 4L * paddedRows * valueWidth;
         long maxima = laneSums + 4L * paddedRows * COUNT;
         long scores = scratch.scores.ensure(4L * paddedRows * POSITIONS);
-        // Keys [POSITIONS, keyWidth] and values [POSITIONS, valueWidth] of a block as floats.
+        // Keys [POSITIONS, keyWidth], or [headDim, POSITIONS] where they are no values, and values [POSITIONS,
+        // valueWidth] of a block as floats.
         long keyRows = scratch.cache.ensure(4L * POSITIONS * (keyWidth + (shared ? 0 : valueWidth)));
         long valueRows = shared ? keyRows : keyRows + 4L * POSITIONS * keyWidth;
         int valueStride = shared ? keyWidth : valueWidth;
@@ -152,22 +153,29 @@ final class VectorAttention implements CpuWorkers.Task {
         int tableRow = intAt(batch.rows(), b);
         for (int p = 0; p < lastVisible; p += POSITIONS) {
             int count = Math.min(POSITIONS, lastVisible - p);
-            gather(keys, tableRow, p, count, kvHead, headDim, keyRows, keyWidth);
-            if (!shared) {
+            if (shared) {
+                gather(keys, tableRow, p, count, kvHead, headDim, keyRows, keyWidth);
+                int columns = ceil(count, MatrixProduct.TILE) * MatrixProduct.TILE;
+                clear(keyRows + 4L * count * keyWidth, (columns - count) * keyWidth);
+                scratch.product
+                        .input(queries, 4L * keyWidth, rows)
+                        .floats(keyRows, 4L * keyWidth, keyWidth)
+                        .output(scores, 4L * POSITIONS)
+                        .run(0, columns, scratch);
+            } else {
+                gatherColumns(tableRow, p, count, kvHead, keyRows);
                 gather(values, tableRow, p, count, kvHead, valueDim, valueRows, valueWidth);
+                int columns = MatrixProduct.roundUp(count);
+                clear(scores, paddedRows * POSITIONS);
+                addProducts(
+                        queries, 4L * keyWidth, paddedRows, keyRows, POSITIONS, headDim, scores, POSITIONS, columns);
             }
-            int columns = ceil(count, MatrixProduct.TILE) * MatrixProduct.TILE;
-            clear(keyRows + 4L * count * keyWidth, (columns - count) * keyWidth);
-            scratch.product
-                    .input(queries, 4L * keyWidth, rows)
-                    .floats(keyRows, 4L * keyWidth, keyWidth)
-                    .output(scores, 4L * POSITIONS)
-                    .run(0, columns, scratch);
             for (int r = 0; r < paddedRows; r++) {
                 int visible = r < rows ? Math.min(count, firstVisible + r / headCount - p) : 0;
                 weigh(scores + 4L * r * POSITIONS, visible, count, r, valueWidth, results, laneSums, maxima);
             }
-            addValues(scores, paddedRows, valueRows, valueStride, count, results, valueWidth);
+            addProducts(
+                    scores, 4L * POSITIONS, paddedRows, valueRows, valueStride, count, results, valueWidth, valueWidth);
         }
         storeResults(t, tokens, firstHead, headCount, results, valueWidth, laneSums, scratch);
     }
@@ -193,11 +201,27 @@ final class VectorAttention implements CpuWorkers.Task {
     private void gather(Tensor cache, int tableRow, int p, int count, int kvHead, int dim, long to, int width) {
         Tensor table = batch.slotTable();
         long slots = Native.address(table) + tableRow * Native.rowBytes(table) + 4L * p;
-        long first = Native.address(cache) + (long) kvHead * dim * cache.dtype().bytes();
+        DType dtype = cache.dtype();
+        long first = Native.address(cache) + (long) kvHead * dim * dtype.bytes();
         long stride = Native.rowBytes(cache);
+        int rows = cache.rows();
         for (int j = 0; j < count; j++) {
-            int slot = OpChecks.slot("attention", Native.intAt(slots + 4L * j), cache);
-            MatrixRows.toFloats(cache.dtype(), first + slot * stride, dim, to + 4L * j * width, width);
+            int slot = OpChecks.slot("attention", Native.intAt(slots + 4L * j), rows);
+            MatrixRows.toFloats(dtype, first + slot * stride, dim, to + 4L * j * width, width);
+        }
+    }
+
+    /** One head of the keys of positions [p, p + count) as floats, a position a column: [headDim, POSITIONS]. */
+    private void gatherColumns(int tableRow, int p, int count, int kvHead, long to) {
+        Tensor table = batch.slotTable();
+        long slots = Native.address(table) + tableRow * Native.rowBytes(table) + 4L * p;
+        DType dtype = keys.dtype();
+        long first = Native.address(keys) + (long) kvHead * headDim * dtype.bytes();
+        long stride = Native.rowBytes(keys);
+        int rows = keys.rows();
+        for (int j = 0; j < count; j++) {
+            int slot = OpChecks.slot("attention", Native.intAt(slots + 4L * j), rows);
+            MatrixRows.toColumn(dtype, first + slot * stride, headDim, to + 4L * j, 4L * POSITIONS);
         }
     }
 
@@ -224,26 +248,63 @@ final class VectorAttention implements CpuWorkers.Task {
         Exponential.weights(row, width, scale, max, laneSums + 4L * r * COUNT, keep);
     }
 
-    /** results += weights x values, 4 rows at a time, positions ascending. */
-    private static void addValues(
-            long weights, int rows, long values, int valueStride, int count, long results, int valueWidth) {
+    /**
+     * results += weights x values, 4 rows at a time, the sum over {@code count} in ascending order. Serves scores
+     * (queries x keys by columns) as well as results.
+     *
+     * @param weightStride bytes from row to row; the other strides are floats
+     * @param width columns of values to take, whole vectors
+     */
+    private static void addProducts(
+            long weights,
+            long weightStride,
+            int rows,
+            long values,
+            int valueStride,
+            int count,
+            long results,
+            int resultStride,
+            int width) {
         for (int r = 0; r < rows; r += VALUE_ROWS) {
-            long row = weights + 4L * r * POSITIONS;
-            long result = results + 4L * r * valueWidth;
+            long row = weights + r * weightStride;
+            long result = results + 4L * r * resultStride;
             int d = 0;
-            for (; d <= valueWidth - 4 * COUNT; d += 4 * COUNT) {
-                values4x4(row, values + 4L * d, 4L * valueStride, count, result + 4L * d, 4L * valueWidth);
+            for (; d <= width - 4 * COUNT; d += 4 * COUNT) {
+                values4x4(
+                        row,
+                        weightStride,
+                        values + 4L * d,
+                        4L * valueStride,
+                        count,
+                        result + 4L * d,
+                        4L * resultStride);
             }
-            for (; d < valueWidth; d += COUNT) {
-                values4x1(row, values + 4L * d, 4L * valueStride, count, result + 4L * d, 4L * valueWidth);
+            for (; d < width; d += COUNT) {
+                values4x1(
+                        row,
+                        weightStride,
+                        values + 4L * d,
+                        4L * valueStride,
+                        count,
+                        result + 4L * d,
+                        4L * resultStride);
             }
         }
     }
 
     /** 4 rows of weights times {@code count} rows of 4 vectors of values, added to 4 rows of results. */
     private static void values4x4(
-            long weights, long values, long valueStride, int count, long results, long resultStride) {
-        MemorySegment w = ALL.asSlice(weights, 4L * VALUE_ROWS * POSITIONS);
+            long weights,
+            long weightStride,
+            long values,
+            long valueStride,
+            int count,
+            long results,
+            long resultStride) {
+        MemorySegment w0 = ALL.asSlice(weights, 4L * count);
+        MemorySegment w1 = ALL.asSlice(weights + weightStride, 4L * count);
+        MemorySegment w2 = ALL.asSlice(weights + 2 * weightStride, 4L * count);
+        MemorySegment w3 = ALL.asSlice(weights + 3 * weightStride, 4L * count);
         MemorySegment v = ALL.asSlice(values, (count - 1) * valueStride + 16L * COUNT);
         MemorySegment o0 = ALL.asSlice(results, 16L * COUNT);
         MemorySegment o1 = ALL.asSlice(results + resultStride, 16L * COUNT);
@@ -271,22 +332,22 @@ final class VectorAttention implements CpuWorkers.Task {
             FloatVector v1 = FloatVector.fromMemorySegment(FLOATS, v, offset + 4L * COUNT, ORDER);
             FloatVector v2 = FloatVector.fromMemorySegment(FLOATS, v, offset + 8L * COUNT, ORDER);
             FloatVector v3 = FloatVector.fromMemorySegment(FLOATS, v, offset + 12L * COUNT, ORDER);
-            FloatVector p = FloatVector.broadcast(FLOATS, w.get(Native.FLOAT, 4L * j));
+            FloatVector p = FloatVector.broadcast(FLOATS, w0.get(Native.FLOAT, 4L * j));
             a00 = p.fma(v0, a00);
             a01 = p.fma(v1, a01);
             a02 = p.fma(v2, a02);
             a03 = p.fma(v3, a03);
-            p = FloatVector.broadcast(FLOATS, w.get(Native.FLOAT, 4L * j + 4L * POSITIONS));
+            p = FloatVector.broadcast(FLOATS, w1.get(Native.FLOAT, 4L * j));
             a10 = p.fma(v0, a10);
             a11 = p.fma(v1, a11);
             a12 = p.fma(v2, a12);
             a13 = p.fma(v3, a13);
-            p = FloatVector.broadcast(FLOATS, w.get(Native.FLOAT, 4L * j + 8L * POSITIONS));
+            p = FloatVector.broadcast(FLOATS, w2.get(Native.FLOAT, 4L * j));
             a20 = p.fma(v0, a20);
             a21 = p.fma(v1, a21);
             a22 = p.fma(v2, a22);
             a23 = p.fma(v3, a23);
-            p = FloatVector.broadcast(FLOATS, w.get(Native.FLOAT, 4L * j + 12L * POSITIONS));
+            p = FloatVector.broadcast(FLOATS, w3.get(Native.FLOAT, 4L * j));
             a30 = p.fma(v0, a30);
             a31 = p.fma(v1, a31);
             a32 = p.fma(v2, a32);
@@ -312,8 +373,17 @@ final class VectorAttention implements CpuWorkers.Task {
 
     /** As {@link #values4x4}, one vector wide. */
     private static void values4x1(
-            long weights, long values, long valueStride, int count, long results, long resultStride) {
-        MemorySegment w = ALL.asSlice(weights, 4L * VALUE_ROWS * POSITIONS);
+            long weights,
+            long weightStride,
+            long values,
+            long valueStride,
+            int count,
+            long results,
+            long resultStride) {
+        MemorySegment w0 = ALL.asSlice(weights, 4L * count);
+        MemorySegment w1 = ALL.asSlice(weights + weightStride, 4L * count);
+        MemorySegment w2 = ALL.asSlice(weights + 2 * weightStride, 4L * count);
+        MemorySegment w3 = ALL.asSlice(weights + 3 * weightStride, 4L * count);
         MemorySegment v = ALL.asSlice(values, (count - 1) * valueStride + 4L * COUNT);
         MemorySegment o0 = ALL.asSlice(results, 4L * COUNT);
         MemorySegment o1 = ALL.asSlice(results + resultStride, 4L * COUNT);
@@ -325,10 +395,10 @@ final class VectorAttention implements CpuWorkers.Task {
         FloatVector a3 = FloatVector.fromMemorySegment(FLOATS, o3, 0, ORDER);
         for (int j = 0; j < count; j++) {
             FloatVector v0 = FloatVector.fromMemorySegment(FLOATS, v, j * valueStride, ORDER);
-            a0 = v0.fma(FloatVector.broadcast(FLOATS, w.get(Native.FLOAT, 4L * j)), a0);
-            a1 = v0.fma(FloatVector.broadcast(FLOATS, w.get(Native.FLOAT, 4L * j + 4L * POSITIONS)), a1);
-            a2 = v0.fma(FloatVector.broadcast(FLOATS, w.get(Native.FLOAT, 4L * j + 8L * POSITIONS)), a2);
-            a3 = v0.fma(FloatVector.broadcast(FLOATS, w.get(Native.FLOAT, 4L * j + 12L * POSITIONS)), a3);
+            a0 = v0.fma(FloatVector.broadcast(FLOATS, w0.get(Native.FLOAT, 4L * j)), a0);
+            a1 = v0.fma(FloatVector.broadcast(FLOATS, w1.get(Native.FLOAT, 4L * j)), a1);
+            a2 = v0.fma(FloatVector.broadcast(FLOATS, w2.get(Native.FLOAT, 4L * j)), a2);
+            a3 = v0.fma(FloatVector.broadcast(FLOATS, w3.get(Native.FLOAT, 4L * j)), a3);
         }
         a0.intoMemorySegment(o0, 0, ORDER);
         a1.intoMemorySegment(o1, 0, ORDER);
