@@ -31,7 +31,11 @@ final class KernelMatcher {
             onlyB.remove(partner);
             pairs.add(pair(name, partner, kernelClass));
         });
-        onlyB.forEach(name -> pairs.add(pair(name, name, namesB.get(name))));
+        namesB.forEach((name, kernelClass) -> {
+            if (onlyB.contains(name)) {
+                pairs.add(pair(name, name, kernelClass));
+            }
+        });
         pairs.sort(Comparator.comparingDouble(p -> -Math.abs(p.comparison().difference())));
         return pairs;
     }

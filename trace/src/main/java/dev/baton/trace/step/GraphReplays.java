@@ -49,7 +49,7 @@ final class GraphReplays {
             List<Integer> of = launches.get(correlation);
             boolean isUnseen = !otherCalls.contains(correlation)
                     && correlation > 0
-                    && counts.get(correlation) >= FEWEST_WITHOUT_LAUNCH;
+                    && counts.getOrDefault(correlation, 0) >= FEWEST_WITHOUT_LAUNCH;
             if (of != null && of.size() > 1) {
                 notes.add("correlation id " + correlation + " stands for " + of.size()
                         + " graph launches: their work was told apart by time");

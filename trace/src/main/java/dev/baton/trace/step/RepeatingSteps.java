@@ -6,6 +6,7 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.stream.IntStream;
 
 /**
@@ -40,7 +41,7 @@ final class RepeatingSteps {
         int[] best = {};
         long bestGap = Long.MIN_VALUE;
         for (int name : candidates) {
-            int[] at = positions.get(name).build().toArray();
+            int[] at = Objects.requireNonNull(positions.get(name)).build().toArray();
             if (best.length > 0 && at.length != best.length) {
                 break;
             }
