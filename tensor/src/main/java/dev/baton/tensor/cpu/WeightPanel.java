@@ -63,9 +63,12 @@ final class WeightPanel {
         int padded = MatrixProduct.roundUp(count);
         long floats = panel + 4L * PanelTiles.FEATURES * padded;
         for (int i = 0; i < PanelTiles.FEATURES; i++) {
-            MatrixRows.toFloats(dtype, source + i * stride, i < features ? count : 0, floats, padded);
+            long row = source + i * stride;
             if (i < features) {
-                MatrixRows.scale(floats, k0, count, scales + (n + i) / ScalarOps.SCALE_BLOCK * scalesStride);
+                long rowScales = scales + (n + i) / ScalarOps.SCALE_BLOCK * scalesStride;
+                MatrixRows.scaledToFloats(row, k0, count, floats, padded, rowScales);
+            } else {
+                MatrixRows.toFloats(dtype, row, 0, floats, padded);
             }
             spread(floats, padded, panel + 4L * COUNT * i);
         }
