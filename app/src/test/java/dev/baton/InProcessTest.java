@@ -40,8 +40,8 @@ class InProcessTest {
     /** The program of the page. */
     static void hello(String... folder) {
         try (Baton model = Baton.load(Path.of(folder[0]))) {
-            System.out.println(model.generate("612+52=\n"));
-            for (String piece : model.stream("What is Baton?\n")) {
+            System.out.println(model.chat(Message.user("What is Baton?")));
+            for (String piece : model.stream("612+52=\n")) {
                 System.out.print(piece);
             }
         }
