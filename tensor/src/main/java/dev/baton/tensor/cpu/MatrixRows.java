@@ -64,7 +64,9 @@ final class MatrixRows {
                         .reinterpretAsFloats();
                 FloatVector subnormal = value.sub(0x1p-7f).mul(2);
                 value.blend(subnormal, magnitude.compare(VectorOperators.LT, 8).cast(FLOATS))
-                        .blend(Float.NaN, magnitude.compare(VectorOperators.EQ, 0x7f).cast(FLOATS))
+                        .blend(
+                                Float.NaN,
+                                magnitude.compare(VectorOperators.EQ, 0x7f).cast(FLOATS))
                         .reinterpretAsInts()
                         .or(code.and(0x80).lanewise(VectorOperators.LSHL, 24))
                         .reinterpretAsFloats()
