@@ -15,6 +15,7 @@ module dev.baton.engine {
     exports dev.baton.engine.disagg;
     exports dev.baton.engine.disagg.transfer;
     exports dev.baton.engine.forward;
+    exports dev.baton.engine.grammar;
     exports dev.baton.engine.parallel;
     exports dev.baton.engine.sample;
     exports dev.baton.engine.request;

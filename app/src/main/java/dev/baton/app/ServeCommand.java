@@ -103,30 +103,20 @@ final class ServeCommand implements Callable<Integer> {
             return SamplingParams.DEFAULT;
         }
         GenerationDefaults defaults = assembly.config().generation();
-        SamplingParams d = SamplingParams.DEFAULT;
-        return new SamplingParams(
-                d.maxNewTokens(),
-                d.minNewTokens(),
-                defaults.temperature() == null
-                        ? d.temperature()
-                        : defaults.temperature().floatValue(),
-                defaults.topP() == null ? d.topP() : defaults.topP().floatValue(),
-                defaults.topK() == null ? d.topK() : defaults.topK(),
-                d.minP(),
-                d.frequencyPenalty(),
-                d.presencePenalty(),
-                defaults.repetitionPenalty() == null
-                        ? d.repetitionPenalty()
-                        : defaults.repetitionPenalty().floatValue(),
-                d.stop(),
-                d.stopTokenIds(),
-                d.ignoreEos(),
-                d.n(),
-                d.skipSpecialTokens(),
-                d.spacesBetweenSpecialTokens(),
-                d.noStopTrim(),
-                d.seed(),
-                d.logitBias());
+        SamplingParams.Builder params = SamplingParams.DEFAULT.toBuilder();
+        if (defaults.temperature() != null) {
+            params.temperature(defaults.temperature().floatValue());
+        }
+        if (defaults.topP() != null) {
+            params.topP(defaults.topP().floatValue());
+        }
+        if (defaults.topK() != null) {
+            params.topK(defaults.topK());
+        }
+        if (defaults.repetitionPenalty() != null) {
+            params.repetitionPenalty(defaults.repetitionPenalty().floatValue());
+        }
+        return params.build();
     }
 
     private static String help() {

@@ -33,25 +33,15 @@ final class Questions {
             return new Question(
                     name,
                     ids,
-                    new SamplingParams(
-                            tokens,
-                            0,
-                            0,
-                            p.topP(),
-                            p.topK(),
-                            p.minP(),
-                            0,
-                            0,
-                            1,
-                            List.of(),
-                            List.of(),
-                            true,
-                            1,
-                            true,
-                            true,
-                            false,
-                            null,
-                            p.logitBias()));
+                    SamplingParams.DEFAULT.toBuilder()
+.maxNewTokens(tokens)
+.temperature(0)
+.topP(p.topP())
+.topK(p.topK())
+.minP(p.minP())
+.ignoreEos(true)
+.logitBias(p.logitBias())
+.build());
         }
     }
 

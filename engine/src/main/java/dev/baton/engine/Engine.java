@@ -7,7 +7,7 @@ import java.util.List;
 import java.util.concurrent.CompletableFuture;
 
 /**
- * A running model. Every method may be called from any thread and returns at once. What concerns all ranks is answered
+ * A running model. Every method may be called from any thread and returns at once, except {@link #submit} with a new grammar. What concerns all ranks is answered
  * when every rank has taken it.
  */
 public interface Engine extends AutoCloseable {
@@ -15,7 +15,8 @@ public interface Engine extends AutoCloseable {
     EngineInfo info();
 
     /**
-     * Queues a request.
+     * Queues a request. A grammar that is met for the first time is compiled before: the caller waits for that, bounded
+     * by a deadline.
      *
      * @throws EngineException INVALID_REQUEST (too long, id out of range), QUEUE_FULL or UNAVAILABLE; nothing is
      *     queued then and the sink is never called

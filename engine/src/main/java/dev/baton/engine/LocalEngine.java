@@ -1,5 +1,8 @@
 package dev.baton.engine;
 
+import dev.baton.engine.grammar.GrammarCompiler;
+import dev.baton.engine.grammar.GrammarVocabulary;
+import dev.baton.engine.grammar.Matcher;
 import dev.baton.engine.request.EngineRequest;
 import dev.baton.engine.request.OutputSink;
 import dev.baton.engine.schedule.RankParts;
@@ -14,6 +17,7 @@ import dev.baton.engine.schedule.StepObserver;
 import dev.baton.engine.schedule.UnifiedRole;
 import dev.baton.model.tokenizer.IncrementalDecoder;
 import dev.baton.model.tokenizer.Tokenizer;
+import dev.baton.protocol.GrammarSpec;
 import dev.baton.protocol.ProfileRequest;
 import dev.baton.protocol.SamplingParams;
 import dev.baton.protocol.log.RankLabel;
@@ -48,6 +52,8 @@ public final class LocalEngine implements Engine {
     private final DispatchPolicy dispatch;
     private final @Nullable Tokenizer tokenizer;
     private final ProfileControl profile;
+    private final GrammarCompiler grammars;
+    private final boolean constrained;
     private final long seed;
     private final BiConsumer<EngineRequest, String> refused;
 
@@ -63,6 +69,9 @@ public final class LocalEngine implements Engine {
         this.profile = b.profile;
         this.seed = b.seed;
         this.refused = b.refused;
+        this.constrained = b.constrained;
+        this.grammars = new GrammarCompiler(() -> GrammarVocabulary.of(
+                java.util.Objects.requireNonNull(b.tokenizer), b.model.vocabularySize(), b.endTokenIds));
         // KV that comes from outside is not shared by content; SGLang's decode servers have no prefix cache either.
         SchedulerConfig config = "decode".equals(b.model.role())
                 ? b.config.toBuilder().radixCache(false).build()
@@ -146,10 +155,11 @@ public final class LocalEngine implements Engine {
 
     private void take(EngineRequest request, OutputSink sink) {
         SamplingParams sampling = limits.check(request);
+        Matcher matcher = matcher(sampling);
         long arrival = arrivals.incrementAndGet();
         Long own = sampling.seed();
         Request made = new Request(
-                request, sink, sampling, own != null ? own : mix(seed + arrival), arrival, decoder(request));
+                request, sink, sampling, own != null ? own : mix(seed + arrival), arrival, decoder(request), matcher);
         SchedulerLoop loop = choose(request, arrival);
         if (live.putIfAbsent(request.rid(), new Live(made, loop)) != null) {
             throw new EngineException(
@@ -162,6 +172,25 @@ public final class LocalEngine implements Engine {
             live.remove(request.rid());
             throw e;
         }
+    }
+
+    /** Waits for the grammar to be compiled, unless it is known already. */
+    private @Nullable Matcher matcher(SamplingParams sampling) {
+        GrammarSpec spec = sampling.grammar();
+        if (spec == null) {
+            return null;
+        }
+        if (!constrained) {
+            throw new EngineException(
+                    EngineException.Code.INVALID_REQUEST,
+                    spec.kind().field() + " is off on this server (--grammar-backend none).");
+        }
+        if (tokenizer == null) {
+            throw new EngineException(
+                    EngineException.Code.INVALID_REQUEST,
+                    spec.kind().field() + " needs a tokenizer, and this engine has none.");
+        }
+        return grammars.compile(spec).matcher();
     }
 
     /** A decoder that has seen the end of the prompt, so that the answer's first token is spaced as after it. */
@@ -264,6 +293,7 @@ public final class LocalEngine implements Engine {
         loops.forEach(SchedulerLoop::beginClose);
         Duration patience = Duration.ofSeconds(10);
         loops.forEach(loop -> loop.close(patience));
+        grammars.close();
     }
 
     private void stepEnded() {
@@ -305,6 +335,7 @@ public final class LocalEngine implements Engine {
         private IntFunction<List<StepObserver>> observers = rank -> List.of();
         private IntFunction<RankLabel> labels = rank -> RankLabel.NONE;
         private boolean cuda;
+        private boolean constrained = true;
         private Consumer<String> log = SchedulerLog.toLogger();
         private long seed = System.nanoTime();
         private BiConsumer<EngineRequest, String> refused = (request, reason) -> {};
@@ -366,6 +397,12 @@ public final class LocalEngine implements Engine {
         /** Whether graphs are CUDA graphs, for the log lines. */
         public Builder cuda(boolean value) {
             cuda = value;
+            return this;
+        }
+
+        /** Whether grammars are served; true when not set. */
+        public Builder grammars(boolean served) {
+            constrained = served;
             return this;
         }
 

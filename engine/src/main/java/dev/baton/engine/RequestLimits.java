@@ -64,7 +64,9 @@ record RequestLimits(
         } catch (ProtocolException e) {
             throw new EngineException(EngineException.Code.INVALID_REQUEST, e.getMessage(), e);
         }
-        if (!tokenizer && !request.sampling().stop().isEmpty()) {
+        boolean stops = !request.sampling().stop().isEmpty()
+                || !request.sampling().stopRegex().isEmpty();
+        if (!tokenizer && stops) {
             throw invalid("stop strings need a tokenizer, and this engine has none; use stop_token_ids.");
         }
         int fits = "prefill".equals(role) ? 1 : maxRequestTokens() - ids.length - 1;

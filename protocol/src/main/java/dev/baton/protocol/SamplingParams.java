@@ -2,6 +2,7 @@ package dev.baton.protocol;
 
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
  * How the next token is chosen and when generation ends: the {@code sampling_params} object of {@code /generate},
@@ -23,6 +24,8 @@ import java.util.Map;
  * @param skipSpecialTokens special tokens leave no text
  * @param seed seed of this request's random numbers; null takes one from the server
  * @param logitBias added to the logit of a token id
+ * @param stopRegex regular expressions that end the text where one matches; trimmed as stop strings are
+ * @param grammar what the whole answer must match; null for anything
  */
 public record SamplingParams(
         int maxNewTokens,
@@ -41,17 +44,21 @@ public record SamplingParams(
         boolean skipSpecialTokens,
         boolean spacesBetweenSpecialTokens,
         boolean noStopTrim,
-        @org.jspecify.annotations.Nullable Long seed,
-        Map<Integer, Float> logitBias) {
+        @Nullable Long seed,
+        Map<Integer, Float> logitBias,
+        List<String> stopRegex,
+        @Nullable GrammarSpec grammar) {
 
     /** SGLang's defaults: 128 tokens, temperature 1, nothing cut. */
     public static final SamplingParams DEFAULT = new SamplingParams(
-            128, 0, 1f, 1f, -1, 0f, 0f, 0f, 1f, List.of(), List.of(), false, 1, true, true, false, null, Map.of());
+            128, 0, 1f, 1f, -1, 0f, 0f, 0f, 1f, List.of(), List.of(), false, 1, true, true, false, null, Map.of(),
+            List.of(), null);
 
     public SamplingParams {
         stop = List.copyOf(stop);
         stopTokenIds = List.copyOf(stopTokenIds);
         logitBias = Map.copyOf(logitBias);
+        stopRegex = List.copyOf(stopRegex);
     }
 
     /** Greedy decoding of {@code maxNewTokens} tokens. */
@@ -69,114 +76,33 @@ public record SamplingParams(
         return frequencyPenalty != 0 || presencePenalty != 0 || repetitionPenalty != 1 || !logitBias.isEmpty();
     }
 
+    /** The same with another limit; {@code minNewTokens} is cut to it. */
     public SamplingParams withMaxNewTokens(int tokens) {
-        return new SamplingParams(
-                tokens,
-                Math.min(minNewTokens, tokens),
-                temperature,
-                topP,
-                topK,
-                minP,
-                frequencyPenalty,
-                presencePenalty,
-                repetitionPenalty,
-                stop,
-                stopTokenIds,
-                ignoreEos,
-                n,
-                skipSpecialTokens,
-                spacesBetweenSpecialTokens,
-                noStopTrim,
-                seed,
-                logitBias);
+        return toBuilder()
+                .maxNewTokens(tokens)
+                .minNewTokens(Math.min(minNewTokens, tokens))
+                .build();
     }
 
     public SamplingParams withTemperature(float value) {
-        return new SamplingParams(
-                maxNewTokens,
-                minNewTokens,
-                value,
-                topP,
-                topK,
-                minP,
-                frequencyPenalty,
-                presencePenalty,
-                repetitionPenalty,
-                stop,
-                stopTokenIds,
-                ignoreEos,
-                n,
-                skipSpecialTokens,
-                spacesBetweenSpecialTokens,
-                noStopTrim,
-                seed,
-                logitBias);
+        return toBuilder().temperature(value).build();
     }
 
     public SamplingParams withN(int answers) {
-        return new SamplingParams(
-                maxNewTokens,
-                minNewTokens,
-                temperature,
-                topP,
-                topK,
-                minP,
-                frequencyPenalty,
-                presencePenalty,
-                repetitionPenalty,
-                stop,
-                stopTokenIds,
-                ignoreEos,
-                answers,
-                skipSpecialTokens,
-                spacesBetweenSpecialTokens,
-                noStopTrim,
-                seed,
-                logitBias);
+        return toBuilder().n(answers).build();
     }
 
     public SamplingParams withStop(List<String> strings) {
-        return new SamplingParams(
-                maxNewTokens,
-                minNewTokens,
-                temperature,
-                topP,
-                topK,
-                minP,
-                frequencyPenalty,
-                presencePenalty,
-                repetitionPenalty,
-                strings,
-                stopTokenIds,
-                ignoreEos,
-                n,
-                skipSpecialTokens,
-                spacesBetweenSpecialTokens,
-                noStopTrim,
-                seed,
-                logitBias);
+        return toBuilder().stop(strings).build();
     }
 
     public SamplingParams withSeed(long value) {
-        return new SamplingParams(
-                maxNewTokens,
-                minNewTokens,
-                temperature,
-                topP,
-                topK,
-                minP,
-                frequencyPenalty,
-                presencePenalty,
-                repetitionPenalty,
-                stop,
-                stopTokenIds,
-                ignoreEos,
-                n,
-                skipSpecialTokens,
-                spacesBetweenSpecialTokens,
-                noStopTrim,
-                value,
-                logitBias);
+        return toBuilder().seed(value).build();
+    }
+
+    /** A builder that holds these values. */
+    public Builder toBuilder() {
+        return new Builder(this);
     }
 
     /**
@@ -239,5 +165,177 @@ public record SamplingParams(
 
     private static ProtocolException invalid(String message) {
         return new ProtocolException(ProtocolException.Code.INVALID_REQUEST, message);
+    }
+
+    /** Sets what differs from the values it was made from. */
+    public static final class Builder {
+        private int maxNewTokens;
+        private int minNewTokens;
+        private float temperature;
+        private float topP;
+        private int topK;
+        private float minP;
+        private float frequencyPenalty;
+        private float presencePenalty;
+        private float repetitionPenalty;
+        private List<String> stop;
+        private List<Integer> stopTokenIds;
+        private boolean ignoreEos;
+        private int n;
+        private boolean skipSpecialTokens;
+        private boolean spacesBetweenSpecialTokens;
+        private boolean noStopTrim;
+        private @Nullable Long seed;
+        private Map<Integer, Float> logitBias;
+        private List<String> stopRegex;
+        private @Nullable GrammarSpec grammar;
+
+        private Builder(SamplingParams from) {
+            maxNewTokens = from.maxNewTokens;
+            minNewTokens = from.minNewTokens;
+            temperature = from.temperature;
+            topP = from.topP;
+            topK = from.topK;
+            minP = from.minP;
+            frequencyPenalty = from.frequencyPenalty;
+            presencePenalty = from.presencePenalty;
+            repetitionPenalty = from.repetitionPenalty;
+            stop = from.stop;
+            stopTokenIds = from.stopTokenIds;
+            ignoreEos = from.ignoreEos;
+            n = from.n;
+            skipSpecialTokens = from.skipSpecialTokens;
+            spacesBetweenSpecialTokens = from.spacesBetweenSpecialTokens;
+            noStopTrim = from.noStopTrim;
+            seed = from.seed;
+            logitBias = from.logitBias;
+            stopRegex = from.stopRegex;
+            grammar = from.grammar;
+        }
+
+        public Builder maxNewTokens(int value) {
+            maxNewTokens = value;
+            return this;
+        }
+
+        public Builder minNewTokens(int value) {
+            minNewTokens = value;
+            return this;
+        }
+
+        public Builder temperature(float value) {
+            temperature = value;
+            return this;
+        }
+
+        public Builder topP(float value) {
+            topP = value;
+            return this;
+        }
+
+        public Builder topK(int value) {
+            topK = value;
+            return this;
+        }
+
+        public Builder minP(float value) {
+            minP = value;
+            return this;
+        }
+
+        public Builder frequencyPenalty(float value) {
+            frequencyPenalty = value;
+            return this;
+        }
+
+        public Builder presencePenalty(float value) {
+            presencePenalty = value;
+            return this;
+        }
+
+        public Builder repetitionPenalty(float value) {
+            repetitionPenalty = value;
+            return this;
+        }
+
+        public Builder stop(List<String> value) {
+            stop = value;
+            return this;
+        }
+
+        public Builder stopTokenIds(List<Integer> value) {
+            stopTokenIds = value;
+            return this;
+        }
+
+        public Builder ignoreEos(boolean value) {
+            ignoreEos = value;
+            return this;
+        }
+
+        public Builder n(int value) {
+            n = value;
+            return this;
+        }
+
+        public Builder skipSpecialTokens(boolean value) {
+            skipSpecialTokens = value;
+            return this;
+        }
+
+        public Builder spacesBetweenSpecialTokens(boolean value) {
+            spacesBetweenSpecialTokens = value;
+            return this;
+        }
+
+        public Builder noStopTrim(boolean value) {
+            noStopTrim = value;
+            return this;
+        }
+
+        public Builder seed(@Nullable Long value) {
+            seed = value;
+            return this;
+        }
+
+        public Builder logitBias(Map<Integer, Float> value) {
+            logitBias = value;
+            return this;
+        }
+
+        public Builder stopRegex(List<String> value) {
+            stopRegex = value;
+            return this;
+        }
+
+        public Builder grammar(@Nullable GrammarSpec value) {
+            grammar = value;
+            return this;
+        }
+
+        /** The values; {@link SamplingParams#validate} checks them. */
+        public SamplingParams build() {
+            return new SamplingParams(
+                    maxNewTokens,
+                    minNewTokens,
+                    temperature,
+                    topP,
+                    topK,
+                    minP,
+                    frequencyPenalty,
+                    presencePenalty,
+                    repetitionPenalty,
+                    stop,
+                    stopTokenIds,
+                    ignoreEos,
+                    n,
+                    skipSpecialTokens,
+                    spacesBetweenSpecialTokens,
+                    noStopTrim,
+                    seed,
+                    logitBias,
+                    stopRegex,
+                    grammar);
+        }
     }
 }

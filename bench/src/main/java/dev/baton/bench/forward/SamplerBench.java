@@ -46,25 +46,14 @@ public final class SamplerBench {
     }
 
     private static SamplingParams params(float topP, int topK, float minP, float repetition) {
-        return new SamplingParams(
-                1,
-                0,
-                0.8f,
-                topP,
-                topK,
-                minP,
-                0,
-                0,
-                repetition,
-                List.of(),
-                List.of(),
-                false,
-                1,
-                true,
-                true,
-                false,
-                null,
-                Map.of());
+        return SamplingParams.DEFAULT.toBuilder()
+.maxNewTokens(1)
+.temperature(0.8f)
+.topP(topP)
+.topK(topK)
+.minP(minP)
+.repetitionPenalty(repetition)
+.build();
     }
 
     private static void measure(String name, IntUnaryOperator body) {

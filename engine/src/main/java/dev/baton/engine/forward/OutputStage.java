@@ -1,5 +1,6 @@
 package dev.baton.engine.forward;
 
+import dev.baton.engine.grammar.Matcher;
 import dev.baton.engine.request.EngineRequest;
 import dev.baton.engine.request.TokenLogprob;
 import dev.baton.engine.sample.Logprobs;
@@ -43,6 +44,8 @@ final class OutputStage {
     private final float[] logits;
     /** [vocabulary] a copy that the sampler changes. */
     private final float[] changed;
+    /** [vocabulary / 64] tokens that a grammar allows. */
+    private final long[] mask;
     /**
      * By table row: the logits of the last token of a chunk, which tell about the first token of the next chunk, for
      * requests that want prompt log probabilities.
@@ -65,6 +68,7 @@ final class OutputStage {
         this.staging = hostMemory ? null : Arena.ofAuto().allocate(4L * vocabulary, 64);
         this.logits = new float[vocabulary];
         this.changed = new float[vocabulary];
+        this.mask = new long[(vocabulary + 63) >> 6];
     }
 
     @SuppressWarnings({"unchecked", "rawtypes"})
@@ -150,7 +154,8 @@ final class OutputStage {
     }
 
     private static boolean isPlain(StepPlan plan, int b) {
-        return Sampler.isPlainGreedy(plan.sampling()[b], plan.contextLength(b) - plan.promptTokens()[b]);
+        return plan.matchers()[b] == null
+                && Sampler.isPlainGreedy(plan.sampling()[b], plan.contextLength(b) - plan.promptTokens()[b]);
     }
 
     private void read(Tensor slice, int row) {
@@ -168,13 +173,21 @@ final class OutputStage {
         SamplingParams params = plan.sampling()[b];
         if (!chosen) {
             System.arraycopy(logits, 0, changed, 0, vocabulary);
+            int[] tokens = tables.tokens(plan.rows()[b]);
+            Matcher matcher = plan.matchers()[b];
+            if (matcher != null) {
+                // The token before was chosen here and stands in the table, whether or not the scheduler knows it yet.
+                matcher.follow(tokens, plan.promptTokens()[b], plan.contextLength(b));
+                matcher.allowed(mask);
+            }
             nextIds[b] = sampler.choose(
                     changed,
                     params,
-                    tables.tokens(plan.rows()[b]),
+                    tokens,
                     plan.promptTokens()[b],
                     plan.contextLength(b),
-                    plan.seeds()[b]);
+                    plan.seeds()[b],
+                    matcher == null ? null : mask);
         }
         EngineRequest.LogprobSpec spec = plan.logprobs()[b];
         if (spec != null) {

@@ -1,16 +1,22 @@
 package dev.baton.engine.request;
 
+import dev.baton.engine.grammar.RegexSearch;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Finds stop strings in text that arrives in pieces. Text that may be the beginning of a stop string is held back, so
- * that no part of a match is ever sent.
+ * Finds stop strings and expressions in text that arrives in pieces. Text that may be the beginning of a match is held back,
+ * so that no part of a match is ever sent.
  */
 public final class StopMatcher {
     private final List<String> stops;
+    private final List<String> patterns;
+    private final List<RegexSearch> searches;
     private final boolean keepMatch;
     private final StringBuilder held = new StringBuilder();
+    /** Characters that were released before those held. */
+    private long released;
+
     private @Nullable String matched;
 
     /**
@@ -18,13 +24,28 @@ public final class StopMatcher {
      * @param keepMatch the match and what follows it in the same piece stay in the text ({@code no_stop_trim})
      */
     public StopMatcher(List<String> stops, boolean keepMatch) {
+        this(stops, List.of(), keepMatch);
+    }
+
+    /**
+     * @param patterns regular expressions to look for beside the strings
+     * @throws dev.baton.engine.EngineException INVALID_REQUEST when one cannot be served
+     */
+    public StopMatcher(List<String> stops, List<String> patterns, boolean keepMatch) {
         this.stops = stops.stream().filter(s -> !s.isEmpty()).toList();
+        this.patterns = patterns;
+        this.searches = patterns.stream().map(RegexSearch::new).toList();
         this.keepMatch = keepMatch;
+    }
+
+    /** Whether there is anything to look for. */
+    public boolean looks() {
+        return !stops.isEmpty() || !searches.isEmpty();
     }
 
     /** The text that may be sent now. */
     public String push(String piece) {
-        if (stops.isEmpty()) {
+        if (!looks()) {
             return piece;
         }
         if (piece.isEmpty() || matched != null) {
@@ -39,7 +60,22 @@ public final class StopMatcher {
                 matched = stop;
             }
         }
-        return release(matched == null ? held.length() - openSuffix() : keepMatch ? held.length() : first);
+        int open = openSuffix();
+        for (int i = 0; i < searches.size(); i++) {
+            RegexSearch search = searches.get(i);
+            long begin = piece.codePoints()
+                    .mapToLong(search::next)
+                    .filter(at -> at >= 0)
+                    .min()
+                    .orElse(-1);
+            int at = (int) (begin - released);
+            if (begin >= 0 && (first < 0 || at < first)) {
+                first = Math.max(at, 0);
+                matched = patterns.get(i);
+            }
+            open = Math.max(open, (int) (released + held.length() - search.open()));
+        }
+        return release(matched == null ? held.length() - open : keepMatch ? held.length() : first);
     }
 
     /** All that is held back, for an answer that ends for another reason. */
@@ -47,7 +83,7 @@ public final class StopMatcher {
         return release(held.length());
     }
 
-    /** The stop string that was found, or null. */
+    /** The stop string or expression that was found, or null. */
     public @Nullable String matched() {
         return matched;
     }
@@ -58,6 +94,7 @@ public final class StopMatcher {
         }
         String text = held.substring(0, length);
         held.delete(0, length);
+        released += length;
         return text;
     }
 

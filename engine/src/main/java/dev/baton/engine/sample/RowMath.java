@@ -2,6 +2,7 @@ package dev.baton.engine.sample;
 
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 
@@ -53,6 +54,39 @@ final class RowMath {
         for (; i < x.length; i++) {
             target[i] = FastExp.exp((x[i] - max) * factor);
         }
+    }
+
+    /**
+     * Sets the logits of all tokens whose bit is not set to minus infinity.
+     *
+     * @param allowed [x.length / 64], one bit a token
+     * @return whether a token is left
+     */
+    static boolean keep(float[] x, long[] allowed) {
+        FloatVector left = FloatVector.broadcast(FLOATS, Float.NEGATIVE_INFINITY);
+        float best = Float.NEGATIVE_INFINITY;
+        for (int word = 0; word < allowed.length; word++) {
+            long bits = allowed[word];
+            int from = word * 64;
+            if (from + 64 > x.length) {
+                for (int i = from; i < x.length; i++) {
+                    x[i] = (bits >>> i & 1) != 0 ? x[i] : Float.NEGATIVE_INFINITY;
+                    best = Math.max(best, x[i]);
+                }
+            } else if (bits == 0) {
+                java.util.Arrays.fill(x, from, from + 64, Float.NEGATIVE_INFINITY);
+            } else {
+                for (int i = 0; i < 64; i += LANES) {
+                    VectorMask<Float> kept = VectorMask.fromLong(FLOATS, bits >>> i);
+                    FloatVector row = FloatVector.broadcast(FLOATS, Float.NEGATIVE_INFINITY)
+                            .blend(FloatVector.fromArray(FLOATS, x, from + i), kept);
+                    row.intoArray(x, from + i);
+                    left = left.max(row);
+                }
+            }
+        }
+        best = Math.max(best, left.reduceLanes(VectorOperators.MAX));
+        return best != Float.NEGATIVE_INFINITY;
     }
 
     /**

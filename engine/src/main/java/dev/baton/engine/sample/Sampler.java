@@ -4,6 +4,7 @@ import dev.baton.engine.EngineException;
 import dev.baton.protocol.SamplingParams;
 import java.util.Arrays;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Chooses a token from one row of logits: penalties and bias, temperature, then top-k, top-p and min-p taken together
@@ -60,8 +61,28 @@ public final class Sampler {
      * @throws EngineException INTERNAL when the logits hold NaN or nothing can be chosen
      */
     public int choose(float[] logits, SamplingParams params, int[] tokens, int promptLength, int length, long seed) {
+        return choose(logits, params, tokens, promptLength, length, seed, null);
+    }
+
+    /**
+     * As {@link #choose(float[], SamplingParams, int[], int, int, long)}, among the allowed tokens alone.
+     *
+     * @param allowed a bit for each token that may be chosen, at least one; null for all. Where {@code min_new_tokens}
+     *     holds back all that a grammar allows, the grammar is obeyed
+     */
+    public int choose(
+            float[] logits,
+            SamplingParams params,
+            int[] tokens,
+            int promptLength,
+            int length,
+            long seed,
+            long @Nullable [] allowed) {
         if (LogitChanges.any(params, length - promptLength)) {
             changes.apply(logits, params, tokens, promptLength, length);
+        }
+        if (allowed != null && !RowMath.keep(logits, allowed)) {
+            return lowest(allowed);
         }
         int best = argmax(logits);
         if (params.isGreedy()) {
@@ -77,6 +98,15 @@ public final class Sampler {
             total = blockSums();
         }
         return draw(best, total, CounterRandom.uniform(seed, length));
+    }
+
+    private static int lowest(long[] allowed) {
+        for (int word = 0; word < allowed.length; word++) {
+            if (allowed[word] != 0) {
+                return word * 64 + Long.numberOfTrailingZeros(allowed[word]);
+            }
+        }
+        throw new EngineException(EngineException.Code.INTERNAL, "no token can be chosen: the grammar allows none");
     }
 
     /** The lowest index of the largest logit. */

@@ -1,5 +1,6 @@
 package dev.baton.engine.schedule;
 
+import dev.baton.engine.grammar.Matcher;
 import dev.baton.engine.request.EngineRequest;
 import dev.baton.protocol.SamplingParams;
 import java.util.ArrayList;
@@ -42,6 +43,7 @@ final class PlanBuilder {
         SamplingParams[] sampling = new SamplingParams[n];
         long[] seeds = new long[n];
         EngineRequest.@Nullable LogprobSpec[] logprobs = new EngineRequest.LogprobSpec[n];
+        @Nullable Matcher[] matchers = new Matcher[n];
         List<StepPlan.Prefix> prefixes = new ArrayList<>(n);
         for (int b = 0; b < n; b++) {
             Request r = requests.get(b);
@@ -55,6 +57,7 @@ final class PlanBuilder {
             sampling[b] = r.sampling;
             seeds[b] = r.seed;
             logprobs[b] = r.logprobs();
+            matchers[b] = r.matcher;
             if (r.writeRow) {
                 prefixes.add(prefix(r, from[b]));
             }
@@ -72,7 +75,8 @@ final class PlanBuilder {
                 sampling,
                 seeds,
                 logprobs,
-                prompts);
+                prompts,
+                matchers);
         return new ScheduledStep(plan, requests.toArray(new Request[0]), epochs);
     }
 
@@ -120,7 +124,8 @@ final class PlanBuilder {
                 base.sampling(),
                 base.seeds(),
                 base.logprobs(),
-                base.promptTokens());
+                base.promptTokens(),
+                base.matchers());
         return new ScheduledStep(plan, lastBatch, lastEpochs);
     }
 
@@ -133,6 +138,7 @@ final class PlanBuilder {
         SamplingParams[] sampling = new SamplingParams[n];
         long[] seeds = new long[n];
         EngineRequest.@Nullable LogprobSpec[] logprobs = new EngineRequest.LogprobSpec[n];
+        @Nullable Matcher[] matchers = new Matcher[n];
         for (int b = 0; b < n; b++) {
             Request r = batch[b];
             rows[b] = r.row;
@@ -143,6 +149,7 @@ final class PlanBuilder {
             sampling[b] = r.sampling;
             seeds[b] = r.seed;
             logprobs[b] = r.logprobs();
+            matchers[b] = r.matcher;
         }
         int[] none = new int[0];
         return new StepPlan(
@@ -158,7 +165,8 @@ final class PlanBuilder {
                 sampling,
                 seeds,
                 logprobs,
-                prompts);
+                prompts,
+                matchers);
     }
 
     private static int[] unknown(int n) {

@@ -1,6 +1,7 @@
 package dev.baton.engine.schedule;
 
 import dev.baton.engine.cache.CacheNode;
+import dev.baton.engine.grammar.Matcher;
 import dev.baton.engine.request.EngineRequest;
 import dev.baton.engine.request.OutputSink;
 import dev.baton.engine.request.StopMatcher;
@@ -74,6 +75,9 @@ public final class Request {
     /** True until it has left the queues for the first time. */
     boolean queued = true;
 
+    /** Follows the answer through its grammar; the rank that chooses tokens moves it. */
+    final @Nullable Matcher matcher;
+
     final @Nullable IncrementalDecoder text;
     final StopMatcher stops;
     int[] newIds = new int[8];
@@ -97,13 +101,29 @@ public final class Request {
             long seed,
             long arrival,
             @Nullable IncrementalDecoder text) {
+        this(source, sink, sampling, seed, arrival, text, null);
+    }
+
+    /**
+     * @param matcher of the answer's grammar; null for none
+     * @throws dev.baton.engine.EngineException INVALID_REQUEST when a {@code stop_regex} cannot be served
+     */
+    public Request(
+            EngineRequest source,
+            OutputSink sink,
+            SamplingParams sampling,
+            long seed,
+            long arrival,
+            @Nullable IncrementalDecoder text,
+            @Nullable Matcher matcher) {
         this.source = source;
         this.sink = sink;
         this.sampling = sampling;
         this.seed = seed;
         this.arrival = arrival;
         this.text = text;
-        this.stops = new StopMatcher(sampling.stop(), sampling.noStopTrim());
+        this.matcher = matcher;
+        this.stops = new StopMatcher(sampling.stop(), sampling.stopRegex(), sampling.noStopTrim());
         this.ids = source.inputIds().clone();
         this.known = ids.length;
         this.slots = new int[0];

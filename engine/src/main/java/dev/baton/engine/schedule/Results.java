@@ -11,7 +11,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Adds sampled tokens to requests, decides whether they have ended and tells their sinks. The checks come in SGLang's
- * order: abort, length, stop token, id outside the vocabulary, stop string.
+ * order: abort, length, stop token (with a grammar, an end token in any case: it stands for the grammar's end), id outside
+ * the vocabulary, stop string or expression.
  */
 final class Results {
     private static final Logger LOG = System.getLogger(Results.class.getName());
@@ -61,6 +62,10 @@ final class Results {
                     500,
                     "InternalServerError");
         }
+        String failure = r.matcher == null ? null : r.matcher.failure();
+        if (failure != null) {
+            return new FinishReason.Abort(failure, 400, "BadRequest");
+        }
         String matched = r.stops.matched();
         return matched == null ? null : new FinishReason.StopString(matched);
     }
@@ -83,7 +88,7 @@ final class Results {
 
     private static void addText(Request r, int id) {
         if (r.text != null) {
-            if (r.sampling.stop().isEmpty()) {
+            if (!r.stops.looks()) {
                 r.text.append(id, r.newText);
             } else {
                 r.newText.append(r.stops.push(r.text.append(id)));
@@ -92,6 +97,9 @@ final class Results {
     }
 
     private boolean isStopToken(Request r, int id) {
+        if (r.matcher != null && endTokenIds.contains(id)) {
+            return true;
+        }
         if (r.sampling.ignoreEos() || r.generated() < r.sampling.minNewTokens()) {
             return false;
         }

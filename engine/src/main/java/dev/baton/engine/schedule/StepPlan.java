@@ -1,5 +1,6 @@
 package dev.baton.engine.schedule;
 
+import dev.baton.engine.grammar.Matcher;
 import dev.baton.engine.request.EngineRequest;
 import dev.baton.protocol.SamplingParams;
 import java.util.List;
@@ -30,6 +31,8 @@ import org.jspecify.annotations.Nullable;
  * @param logprobs [B] what log probabilities to return, null for none
  * @param promptTokens [B] prompt length of each sequence: what stands at this position and after it was generated, which
  *     matters for penalties and {@code min_new_tokens}; a retracted sequence is prefilled beyond it
+ * @param matchers [B] what follows each sequence's answer through its grammar, null for none. Only the rank that chooses
+ *     tokens touches them, and it brings them up to date itself: the plan need not wait for the token before
  */
 public record StepPlan(
         long step,
@@ -44,7 +47,40 @@ public record StepPlan(
         SamplingParams[] sampling,
         long[] seeds,
         EngineRequest.@Nullable LogprobSpec[] logprobs,
-        int[] promptTokens) {
+        int[] promptTokens,
+        @Nullable Matcher[] matchers) {
+
+    /** A plan without grammars. */
+    public StepPlan(
+            long step,
+            ForwardMode mode,
+            int[] rows,
+            int[] tokenStart,
+            int[] starts,
+            int[] slots,
+            int[] inputIds,
+            List<Prefix> prefixes,
+            boolean[] samples,
+            SamplingParams[] sampling,
+            long[] seeds,
+            EngineRequest.@Nullable LogprobSpec[] logprobs,
+            int[] promptTokens) {
+        this(
+                step,
+                mode,
+                rows,
+                tokenStart,
+                starts,
+                slots,
+                inputIds,
+                prefixes,
+                samples,
+                sampling,
+                seeds,
+                logprobs,
+                promptTokens,
+                new Matcher[rows.length]);
+    }
 
     /** A plan in which no sequence has generated anything before this step. */
     public StepPlan(

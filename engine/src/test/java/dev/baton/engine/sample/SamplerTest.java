@@ -17,48 +17,25 @@ class SamplerTest {
 
     /** A choice that only differs from the default where it says so. */
     private static SamplingParams params(float temperature, float topP, int topK, float minP) {
-        return new SamplingParams(
-                100,
-                0,
-                temperature,
-                topP,
-                topK,
-                minP,
-                0,
-                0,
-                1,
-                List.of(),
-                List.of(),
-                false,
-                1,
-                true,
-                true,
-                false,
-                null,
-                Map.of());
+        return SamplingParams.DEFAULT.toBuilder()
+.maxNewTokens(100)
+.temperature(temperature)
+.topP(topP)
+.topK(topK)
+.minP(minP)
+.build();
     }
 
     private static SamplingParams penalties(
             float frequency, float presence, float repetition, Map<Integer, Float> bias) {
-        return new SamplingParams(
-                100,
-                0,
-                0,
-                1,
-                -1,
-                0,
-                frequency,
-                presence,
-                repetition,
-                List.of(),
-                List.of(),
-                false,
-                1,
-                true,
-                true,
-                false,
-                null,
-                bias);
+        return SamplingParams.DEFAULT.toBuilder()
+.maxNewTokens(100)
+.temperature(0)
+.frequencyPenalty(frequency)
+.presencePenalty(presence)
+.repetitionPenalty(repetition)
+.logitBias(bias)
+.build();
     }
 
     private static float[] randomLogits(Random random, int vocabulary, double spread) {
@@ -243,8 +220,12 @@ class SamplerTest {
 
     @Test
     void endTokensAreHeldBackUntilTheLeastLength() {
-        SamplingParams atLeastTwo = new SamplingParams(
-                10, 2, 0, 1, -1, 0, 0, 0, 1, List.of(), List.of(3), false, 1, true, true, false, null, Map.of());
+        SamplingParams atLeastTwo = SamplingParams.DEFAULT.toBuilder()
+.maxNewTokens(10)
+.minNewTokens(2)
+.temperature(0)
+.stopTokenIds(List.of(3))
+.build();
         Sampler sampler = new Sampler(5, List.of(1));
         float[] logits = {0, 9, 1, 8, 2};
         int[] tokens = {0, 0, 4, 4, 0};

@@ -60,8 +60,15 @@ class ResultsTest {
     }
 
     private static SamplingParams params(int max, int min, List<String> stop, boolean ignoreEos, boolean noTrim) {
-        return new SamplingParams(
-                max, min, 0, 1, -1, 0, 0, 0, 1, stop, List.of(9), ignoreEos, 1, true, true, noTrim, null, Map.of());
+        return SamplingParams.DEFAULT.toBuilder()
+.maxNewTokens(max)
+.minNewTokens(min)
+.temperature(0)
+.stop(stop)
+.stopTokenIds(List.of(9))
+.ignoreEos(ignoreEos)
+.noStopTrim(noTrim)
+.build();
     }
 
     @Test

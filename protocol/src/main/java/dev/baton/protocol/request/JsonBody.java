@@ -15,6 +15,7 @@ import tools.jackson.core.ObjectReadContext;
 import tools.jackson.core.StreamReadConstraints;
 import tools.jackson.core.TokenStreamLocation;
 import tools.jackson.core.json.JsonFactory;
+import tools.jackson.databind.json.JsonMapper;
 
 /**
  * Reads a request body token by token. Every fault is a {@link ProtocolException} INVALID_REQUEST that names the field,
@@ -33,6 +34,8 @@ final class JsonBody {
                     .maxNameLength(1_000)
                     .build())
             .build();
+
+    private static final JsonMapper WRITER = new JsonMapper();
 
     /** Reads the value of one field; the parser stands on its first token. */
     @FunctionalInterface
@@ -84,6 +87,20 @@ final class JsonBody {
             throw wrong(field, "a string", parser);
         }
         return parser.getString();
+    }
+
+    /** A string, or an object as the JSON text that it is (a schema, which clients send either way). */
+    static String textOrJson(String field, JsonParser parser) {
+        return switch (parser.currentToken()) {
+            case VALUE_STRING -> parser.getString();
+            case START_OBJECT -> json(any(parser));
+            default -> throw wrong(field, "a string or an object", parser);
+        };
+    }
+
+    /** JSON text of what {@link #any} makes. */
+    static String json(@Nullable Object value) {
+        return WRITER.writeValueAsString(value);
     }
 
     static boolean bool(String field, JsonParser parser) {

@@ -9,6 +9,7 @@ import static dev.baton.protocol.request.JsonBody.meant;
 import static dev.baton.protocol.request.JsonBody.number;
 import static dev.baton.protocol.request.JsonBody.strings;
 
+import dev.baton.protocol.GrammarSpec;
 import dev.baton.protocol.SamplingParams;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -47,28 +48,9 @@ final class SamplingFields {
             "logit_bias",
             "sampling_seed");
 
-    private static final Set<String> NOT_YET =
-            Set.of("stop_regex", "json_schema", "regex", "ebnf", "structural_tag", "custom_params");
-
     private final String prefix;
-    private int maxNewTokens;
-    private int minNewTokens;
-    private float temperature;
-    private float topP;
-    private int topK;
-    private float minP;
-    private float frequencyPenalty;
-    private float presencePenalty;
-    private float repetitionPenalty;
-    private List<String> stop = List.of();
-    private List<Integer> stopTokenIds = List.of();
-    private boolean ignoreEos;
-    private int n = 1;
-    private boolean skipSpecialTokens = true;
-    private boolean spacesBetweenSpecialTokens = true;
-    private boolean noStopTrim;
-    private @Nullable Long seed;
-    private Map<Integer, Float> logitBias = Map.of();
+    private final SamplingParams.Builder params;
+    private @Nullable GrammarSpec grammar;
     private int streamInterval;
 
     /**
@@ -77,16 +59,7 @@ final class SamplingFields {
      */
     SamplingFields(String prefix, SamplingParams defaults) {
         this.prefix = prefix;
-        maxNewTokens = defaults.maxNewTokens();
-        minNewTokens = defaults.minNewTokens();
-        temperature = defaults.temperature();
-        topP = defaults.topP();
-        topK = defaults.topK();
-        minP = defaults.minP();
-        frequencyPenalty = defaults.frequencyPenalty();
-        presencePenalty = defaults.presencePenalty();
-        repetitionPenalty = defaults.repetitionPenalty();
-        seed = defaults.seed();
+        params = defaults.toBuilder();
     }
 
     /** The object {@code sampling_params}; an unknown key is an error. */
@@ -113,11 +86,11 @@ final class SamplingFields {
             return false;
         }
         String field = prefix + name;
-        if (NOT_YET.contains(name)) {
+        if (name.equals("custom_params")) {
             refuseUnlessEmpty(field, parser);
         } else if (isNull(parser)) {
             if (name.equals("max_new_tokens")) {
-                maxNewTokens = GenerateRequest.REST_OF_CONTEXT;
+                params.maxNewTokens(GenerateRequest.REST_OF_CONTEXT);
             }
         } else {
             set(name, field, parser);
@@ -127,42 +100,59 @@ final class SamplingFields {
 
     private void set(String name, String field, JsonParser parser) {
         switch (name) {
-            case "max_new_tokens" -> maxNewTokens = integer(field, parser);
-            case "min_new_tokens" -> minNewTokens = integer(field, parser);
-            case "temperature" -> temperature = (float) number(field, parser);
-            case "top_p" -> topP = (float) number(field, parser);
-            case "top_k" -> topK = integer(field, parser);
-            case "min_p" -> minP = (float) number(field, parser);
-            case "frequency_penalty" -> frequencyPenalty = (float) number(field, parser);
-            case "presence_penalty" -> presencePenalty = (float) number(field, parser);
-            case "repetition_penalty" -> repetitionPenalty = (float) number(field, parser);
-            case "stop" -> stop = nonEmpty(field, strings(field, parser));
+            case "max_new_tokens" -> params.maxNewTokens(integer(field, parser));
+            case "min_new_tokens" -> params.minNewTokens(integer(field, parser));
+            case "temperature" -> params.temperature((float) number(field, parser));
+            case "top_p" -> params.topP((float) number(field, parser));
+            case "top_k" -> params.topK(integer(field, parser));
+            case "min_p" -> params.minP((float) number(field, parser));
+            case "frequency_penalty" -> params.frequencyPenalty((float) number(field, parser));
+            case "presence_penalty" -> params.presencePenalty((float) number(field, parser));
+            case "repetition_penalty" -> params.repetitionPenalty((float) number(field, parser));
+            case "stop" -> params.stop(nonEmpty(field, strings(field, parser)));
+            case "stop_regex" -> params.stopRegex(nonEmpty(field, strings(field, parser)));
             case "stop_token_ids" ->
-                stopTokenIds = java.util.Arrays.stream(JsonBody.ids(field, parser))
+                params.stopTokenIds(java.util.Arrays.stream(JsonBody.ids(field, parser))
                         .boxed()
-                        .toList();
-            case "n" -> n = integer(field, parser);
-            case "ignore_eos" -> ignoreEos = bool(field, parser);
-            case "skip_special_tokens" -> skipSpecialTokens = bool(field, parser);
-            case "spaces_between_special_tokens" -> spacesBetweenSpecialTokens = bool(field, parser);
-            case "no_stop_trim" -> noStopTrim = bool(field, parser);
+                        .toList());
+            case "n" -> params.n(integer(field, parser));
+            case "ignore_eos" -> params.ignoreEos(bool(field, parser));
+            case "skip_special_tokens" -> params.skipSpecialTokens(bool(field, parser));
+            case "spaces_between_special_tokens" -> params.spacesBetweenSpecialTokens(bool(field, parser));
+            case "no_stop_trim" -> params.noStopTrim(bool(field, parser));
             case "stream_interval" -> streamInterval = positive(field, integer(field, parser));
-            case "logit_bias" -> logitBias = bias(field, parser);
-            case "sampling_seed" -> seed = longInteger(field, parser);
+            case "logit_bias" -> params.logitBias(bias(field, parser));
+            case "sampling_seed" -> params.seed(longInteger(field, parser));
+            case "regex" -> grammar(GrammarSpec.Kind.REGEX, JsonBody.string(field, parser));
+            case "ebnf" -> grammar(GrammarSpec.Kind.EBNF, JsonBody.string(field, parser));
+            case "json_schema" -> grammar(GrammarSpec.Kind.JSON_SCHEMA, JsonBody.textOrJson(field, parser));
+            case "structural_tag" -> grammar(GrammarSpec.Kind.STRUCTURAL_TAG, JsonBody.textOrJson(field, parser));
             default -> throw new IllegalStateException(name);
         }
     }
 
+    /** What the answer must match; an empty text asks for nothing. */
+    void grammar(GrammarSpec.Kind kind, String text) {
+        if (text.isEmpty()) {
+            return;
+        }
+        if (grammar != null) {
+            throw invalid("Only one of regex, json_schema, or ebnf can be set. (" + grammar.kind().field() + " and "
+                    + kind.field() + " are.)");
+        }
+        grammar = new GrammarSpec(kind, text);
+    }
+
     void maxNewTokens(int tokens) {
-        maxNewTokens = tokens;
+        params.maxNewTokens(tokens);
     }
 
     void minNewTokens(int tokens) {
-        minNewTokens = tokens;
+        params.minNewTokens(tokens);
     }
 
     void seed(long value) {
-        seed = value;
+        params.seed(value);
     }
 
     /** Frames every this many tokens; 0 leaves it to the server. */
@@ -171,25 +161,7 @@ final class SamplingFields {
     }
 
     SamplingParams params() {
-        return new SamplingParams(
-                maxNewTokens,
-                minNewTokens,
-                temperature,
-                topP,
-                topK,
-                minP,
-                frequencyPenalty,
-                presencePenalty,
-                repetitionPenalty,
-                stop,
-                stopTokenIds,
-                ignoreEos,
-                n,
-                skipSpecialTokens,
-                spacesBetweenSpecialTokens,
-                noStopTrim,
-                seed,
-                logitBias);
+        return params.grammar(grammar).build();
     }
 
     private static List<String> nonEmpty(String field, List<String> list) {
