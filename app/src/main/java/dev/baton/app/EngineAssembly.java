@@ -143,7 +143,8 @@ public final class EngineAssembly implements AutoCloseable {
                     .endTokenIds(new HashSet<>(config.eosIds()))
                     .labels(dp -> label(args, dp))
                     .profile(profiler)
-                    .tokenizer(tokenizer);
+                    .tokenizer(tokenizer)
+                    .grammars(!"none".equals(args.textOrNull("grammar-backend")));
             Integer seed = args.integerOrNull("random-seed");
             if (seed != null) {
                 builder.seed(seed);

@@ -92,6 +92,8 @@ final class ServeCommand implements Callable<Integer> {
                 .streamInterval(args.integer("stream-interval"))
                 .bootstrapPort(args.integer("disaggregation-bootstrap-port"))
                 .chatDefaults(chatDefaults(args, assembly))
+                .toolCallParser(args.textOrNull("tool-call-parser"))
+                .reasoningParser(args.textOrNull("reasoning-parser"))
                 .serverArgs(map)
                 .version(Baton.VERSION)
                 .build();

@@ -6,7 +6,9 @@ import static org.awaitility.Awaitility.await;
 import dev.baton.app.PairUnderTest.Reply;
 import dev.baton.app.Questions.Question;
 import java.time.Duration;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.BeforeAll;
@@ -43,6 +45,15 @@ class PrefillDecodeTest {
                                 "stream %s\n%s\n%s",
                                 stream, pair.prefill().logTail(), pair.decode().logTail())
                         .isEqualTo(whole);
+            }
+            for (int seed = 0; seed < 4; seed++) {
+                Map<String, Object> body = new LinkedHashMap<>(
+                        PairUnderTest.body(questions.get(seed).ids(), 60, true, seed % 2 == 0));
+                body.put(
+                        "sampling_params",
+                        Map.of(
+                                "max_new_tokens", 60, "regex", "(yes|no), [A-Z][a-z]{2,5}\\.", "sampling_seed", seed));
+                assertThat(pair.ask(body).join().last().get("text").asString()).matches("(yes|no), [A-Z][a-z]{2,5}\\.");
             }
             PairUnderTest.assertFreeAndHealthy(pair.prefill());
             PairUnderTest.assertFreeAndHealthy(pair.decode());

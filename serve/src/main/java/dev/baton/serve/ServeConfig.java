@@ -28,6 +28,8 @@ import org.jspecify.annotations.Nullable;
  * @param chatDefaults what a chat body leaves out (the model's generation_config)
  * @param serverArgs the launch flags, snake_case, for {@code /get_server_info}
  * @param version of the server
+ * @param toolCallParser {@code --tool-call-parser}; null leaves calls in the text
+ * @param reasoningParser {@code --reasoning-parser}; null leaves reasoning in the text
  */
 public record ServeConfig(
         String host,
@@ -47,7 +49,9 @@ public record ServeConfig(
         String weightVersion,
         SamplingParams chatDefaults,
         Map<String, Object> serverArgs,
-        String version) {
+        String version,
+        @Nullable String toolCallParser,
+        @Nullable String reasoningParser) {
 
     public ServeConfig {
         serverArgs = Collections.unmodifiableMap(new LinkedHashMap<>(serverArgs));
@@ -81,6 +85,8 @@ public record ServeConfig(
         private SamplingParams chatDefaults = SamplingParams.DEFAULT;
         private Map<String, Object> serverArgs = Map.of();
         private String version = "dev";
+        private @Nullable String toolCallParser;
+        private @Nullable String reasoningParser;
 
         private Builder(String modelPath) {
             this.modelPath = modelPath;
@@ -173,6 +179,16 @@ public record ServeConfig(
             return this;
         }
 
+        public Builder toolCallParser(@Nullable String value) {
+            toolCallParser = value;
+            return this;
+        }
+
+        public Builder reasoningParser(@Nullable String value) {
+            reasoningParser = value;
+            return this;
+        }
+
         public ServeConfig build() {
             return new ServeConfig(
                     host,
@@ -192,7 +208,9 @@ public record ServeConfig(
                     weightVersion,
                     chatDefaults,
                     serverArgs,
-                    version);
+                    version,
+                    toolCallParser,
+                    reasoningParser);
         }
     }
 }

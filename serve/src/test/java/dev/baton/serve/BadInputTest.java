@@ -81,7 +81,14 @@ class BadInputTest {
                 bad(path, sampling("\"stop_token_ids\":[300]"), "stop_token_ids", "300"),
                 bad(path, sampling("\"logit_bias\":{\"x\":1}"), "logit_bias", "'x'"),
                 bad(path, sampling("\"logit_bias\":{\"999\":1}"), "logit_bias", "999"),
-                bad(path, sampling("\"regex\":\"a+\""), "sampling_params.regex is not supported yet"),
+                bad(
+                        path,
+                        sampling("\"custom_params\":{\"a\":1}"),
+                        "sampling_params.custom_params is not supported yet"),
+                bad(
+                        path,
+                        sampling("\"regex\":\"a\",\"ebnf\":\"b\""),
+                        "Only one of regex, json_schema, or ebnf can be set."),
                 bad(path, sampling("\"stream_interval\":0"), "stream_interval must be at least 1"),
                 bad(path, "{\"text\":\"a\",\"sampling_params\":[{},{}]}", "sampling_params is a list"),
                 bad(path, "{\"text\":[\"a\",\"b\"],\"rid\":[\"r\"]}", "rid has 1 entries for 2 prompts"),
@@ -120,7 +127,7 @@ class BadInputTest {
                 bad(completions, "{\"prompt\":\"a\",\"best_of\":3}", "best_of"),
                 bad(
                         completions,
-                        "{\"prompt\":\"a\",\"response_format\":{\"type\":\"json_object\"}}",
+                        "{\"prompt\":\"a\",\"response_format\":{\"type\":\"xml\"}}",
                         "response_format"),
                 bad(chat, "{}", "messages must be an array"),
                 bad(chat, "{\"messages\":[]}", "messages must be an array with at least one"),
@@ -135,7 +142,7 @@ class BadInputTest {
                 bad(chat, "{\"messages\":[{\"role\":\"alien\",\"content\":\"a\"}]}", "alien"),
                 bad(chat, "{" + user + ",\"top_logprobs\":2}", "top_logprobs needs logprobs"),
                 bad(chat, "{" + user + ",\"temperature\":\"x\"}", "temperature must be a number"),
-                bad(chat, "{" + user + ",\"tools\":[{\"type\":\"function\"}]}", "tools are not supported yet"),
+                bad(chat, "{" + user + ",\"tools\":[{\"type\":\"function\"}]}", "tools[0].function.name"),
                 bad(chat, "{" + user + ",\"stream_options\":true}", "stream_options must be an object"),
                 bad(chat, "{" + user + ",\"n\":99999999}", "n must be at most"));
     }

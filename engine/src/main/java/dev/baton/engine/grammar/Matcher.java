@@ -73,7 +73,14 @@ public final class Matcher {
             grammar.vocabulary().allowEnd(mask);
             return;
         }
-        grammar.mask(position, mask);
+        try {
+            grammar.mask(position, mask);
+        } catch (EngineException e) {
+            fail(String.valueOf(e.getMessage()));
+            Arrays.fill(mask, 0);
+            grammar.vocabulary().allowEnd(mask);
+            return;
+        }
         for (long word : mask) {
             if (word != 0) {
                 return;

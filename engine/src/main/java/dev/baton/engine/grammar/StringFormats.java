@@ -12,7 +12,7 @@ final class StringFormats {
     private static final String TIME =
             "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,6})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])";
     private static final String BYTE = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
-    private static final String LABEL = "[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?";
+    private static final String LABEL = "[a-z][a-z0-9]{0,15}";
     private static final String HOST = "[a-z]([a-z0-9]{0,20})(\\." + "[a-z0-9]{1,20}){0,3}";
 
     private static final Map<String, String> REGEXES = Map.ofEntries(
@@ -22,7 +22,7 @@ final class StringFormats {
             Map.entry(
                     "duration",
                     "P([1-9][0-9]{0,3}D|[1-9][0-9]{0,3}W|T([1-9][0-9]{0,3}H([1-9][0-9]?M([1-9][0-9]?S)?)?|[1-9][0-9]{0,3}M|[1-9][0-9]{0,3}S))"),
-            Map.entry("email", "[A-Za-z0-9_]{1,20}(\\.[A-Za-z0-9_]{1,20}){0,2}@" + LABEL + "(\\." + LABEL + "){0,2}\\.[a-z]{2,6}"),
+            Map.entry("email", "[A-Za-z0-9_]{1,20}(\\.[A-Za-z0-9_]{1,20}){0,2}@" + LABEL + "(\\." + LABEL + "){0,2}\\.(com|org|net|edu|io|de)"),
             Map.entry("hostname", HOST),
             Map.entry("ipv4", BYTE + "(\\." + BYTE + "){3}"),
             Map.entry("ipv6", "([0-9a-f]{1,4}:){7}[0-9a-f]{1,4}"),

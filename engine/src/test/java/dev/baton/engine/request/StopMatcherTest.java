@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Random;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
 
@@ -62,5 +63,44 @@ class StopMatcherTest {
         StopMatcher matcher = new StopMatcher(List.of(""), false);
         assertThat(matcher.push("abc")).isEqualTo("abc");
         assertThat(matcher.remaining()).isEmpty();
+    }
+
+    @Test
+    void expressionsAreFoundAsJavasEngineFindsThemWhereverTheTextIsCut() {
+        Random random = new Random(31);
+        List<String> patterns = List.of("\\d{2}", "b+c", "a(b|cc)a", "x[^y]z", "^ab", "é|ca");
+        for (int round = 0; round < 3000; round++) {
+            StringBuilder text = new StringBuilder();
+            for (int i = 0, n = random.nextInt(14); i < n; i++) {
+                text.append("abcé12xyz".charAt(random.nextInt(9)));
+            }
+            String pattern = patterns.get(random.nextInt(patterns.size()));
+            StopMatcher matcher = new StopMatcher(List.of(), List.of(pattern), false);
+            StringBuilder sent = new StringBuilder();
+            for (int from = 0; from < text.length(); ) {
+                int to = Math.min(text.length(), from + 1 + random.nextInt(3));
+                sent.append(matcher.push(text.substring(from, to)));
+                from = to;
+            }
+            var found = java.util.regex.Pattern.compile(pattern).matcher(text);
+            if (found.find()) {
+                assertThat(matcher.matched()).isEqualTo(pattern);
+                assertThat(sent.toString()).isEqualTo(text.substring(0, found.start()));
+            } else {
+                assertThat(matcher.matched()).isNull();
+                assertThat(sent + matcher.remaining()).isEqualTo(text.toString());
+            }
+        }
+    }
+
+    @Test
+    void expressionsThatCannotBeServedAreNamed() {
+        for (var bad : java.util.Map.of("a*", "matches the empty text", "a$", "'$' is not supported", "(?=a)b", "lookahead")
+                .entrySet()) {
+            org.assertj.core.api.Assertions.assertThatThrownBy(
+                            () -> new StopMatcher(List.of(), List.of(bad.getKey()), false))
+                    .hasMessageStartingWith("stop_regex: ")
+                    .hasMessageContaining(bad.getValue());
+        }
     }
 }

@@ -118,9 +118,24 @@ public final class LaunchFlags {
         add("collect-tokens-histogram", SWITCH, false, NOT_YET, "token count histograms");
         add("enable-return-hidden-states", SWITCH, false, NOT_YET, "hidden states in answers");
         add("enable-priority-scheduling", SWITCH, false, NOT_YET, "requests carry a priority");
-        add("tool-call-parser", TEXT, null, NOT_YET, "parser of tool calls");
-        add("reasoning-parser", TEXT, null, NOT_YET, "parser of reasoning");
-        add("grammar-backend", TEXT, null, NOT_YET, "constrained decoding");
+        choice(
+                "tool-call-parser",
+                null,
+                List.of("qwen", "qwen25", "hermes", "llama3", "deepseekv3"),
+                SERVED,
+                "how the model writes tool calls");
+        choice(
+                "reasoning-parser",
+                null,
+                List.of("deepseek-r1", "qwen3"),
+                SERVED,
+                "how the model writes reasoning; it becomes reasoning_content");
+        choice(
+                "grammar-backend",
+                null,
+                List.of("xgrammar", "outlines", "llguidance", "none"),
+                SERVED,
+                "none refuses regex, json_schema and ebnf; any other name means Baton's own");
     }
 
     private static void memoryAndScheduling() {
@@ -243,7 +258,7 @@ public final class LaunchFlags {
         register(new Flag(name, List.of(aliases), type, standard, List.of(), support, meaning));
     }
 
-    private static void choice(String name, String standard, List<String> choices, Support support, String meaning) {
+    private static void choice(String name, @Nullable String standard, List<String> choices, Support support, String meaning) {
         register(new Flag(name, List.of(), TEXT, standard, choices, support, meaning));
     }
 

@@ -31,6 +31,16 @@ public final class FinishJson {
         }
     }
 
+    /** As {@link #writeOpenAi(JsonBytes, FinishReason)}; an answer that called tools and came to its end says so. */
+    static void writeOpenAi(JsonBytes out, FinishReason finish, boolean calledTools) {
+        boolean stopped = finish instanceof FinishReason.StopToken || finish instanceof FinishReason.StopString;
+        if (calledTools && stopped) {
+            out.raw("\"finish_reason\":\"tool_calls\",\"matched_stop\":null");
+        } else {
+            writeOpenAi(out, finish);
+        }
+    }
+
     /** {@code finish_reason} and {@code matched_stop} of an OpenAI choice, with their keys. */
     public static void writeOpenAi(JsonBytes out, @Nullable FinishReason finish) {
         out.raw("\"finish_reason\":");

@@ -20,6 +20,9 @@ import tools.jackson.core.JsonToken;
  * @param topLogprobs alternatives a position
  * @param continueFinalMessage the last message is the beginning of the answer
  * @param templateArguments {@code chat_template_kwargs}
+ * @param tools functions that the model may call; null for none
+ * @param separateReasoning reasoning is told apart from the answer where the server has a parser for it
+ * @param streamReasoning reasoning is streamed as it comes, not in one piece
  */
 public record ChatRequest(
         List<Map<String, Object>> messages,
@@ -27,7 +30,10 @@ public record ChatRequest(
         boolean logprobs,
         int topLogprobs,
         boolean continueFinalMessage,
-        Map<String, Object> templateArguments) {
+        Map<String, Object> templateArguments,
+        @Nullable ToolUse tools,
+        boolean separateReasoning,
+        boolean streamReasoning) {
 
     /**
      * Reads and checks a body.
@@ -45,16 +51,16 @@ public record ChatRequest(
         if (reader.topLogprobs > 0 && !reader.logprobs) {
             throw invalid("top_logprobs needs logprobs to be true.");
         }
-        if (reader.tools && !reader.noTool) {
-            throw invalid("tools are not supported yet; leave them out or set tool_choice to \"none\".");
-        }
         return new ChatRequest(
                 reader.messages,
                 reader.fields.options(),
                 reader.logprobs,
                 reader.topLogprobs,
                 reader.continueFinalMessage,
-                reader.templateArguments);
+                reader.templateArguments,
+                ToolUse.of(reader.tools, reader.toolChoice, reader.parallelToolCalls),
+                reader.separateReasoning,
+                reader.streamReasoning);
     }
 
     private static final class Reader {
@@ -66,8 +72,16 @@ public record ChatRequest(
         boolean logprobs;
         int topLogprobs;
         boolean continueFinalMessage;
-        boolean tools;
-        boolean noTool;
+
+        @Nullable
+        Object tools;
+
+        @Nullable
+        Object toolChoice;
+
+        boolean parallelToolCalls = true;
+        boolean separateReasoning = true;
+        boolean streamReasoning = true;
         Map<String, Object> templateArguments = Map.of();
 
         Reader(SamplingParams defaults) {
@@ -84,8 +98,11 @@ public record ChatRequest(
                 case "top_logprobs" -> topLogprobs = topLogprobs(parser);
                 case "continue_final_message" -> continueFinalMessage = JsonBody.bool(name, parser);
                 case "chat_template_kwargs" -> templateArguments = object(name, parser);
-                case "tools" -> tools = JsonBody.any(parser) instanceof List<?> list && !list.isEmpty();
-                case "tool_choice" -> noTool = "none".equals(JsonBody.any(parser));
+                case "tools" -> tools = JsonBody.any(parser);
+                case "tool_choice" -> toolChoice = JsonBody.any(parser);
+                case "parallel_tool_calls" -> parallelToolCalls = JsonBody.bool(name, parser);
+                case "separate_reasoning" -> separateReasoning = JsonBody.bool(name, parser);
+                case "stream_reasoning" -> streamReasoning = JsonBody.bool(name, parser);
                 default -> fields.read(name, parser);
             }
         }
@@ -106,9 +123,26 @@ public record ChatRequest(
                     throw invalid(name + ".role must be a string, got " + message.get("role") + ".");
                 }
                 checkContent(name, message.get("content"));
+                readArguments(message);
                 list.add(message);
             });
             return list;
+        }
+
+        /** Templates write arguments out themselves, so those of earlier calls are handed to them as objects. */
+        private static void readArguments(Map<String, Object> message) {
+            if (message.get("tool_calls") instanceof List<?> calls) {
+                for (Object call : calls) {
+                    if (call instanceof Map<?, ?> map && map.get("function") instanceof Map<?, ?> function) {
+                        @SuppressWarnings("unchecked") // JsonBody.any makes Map<String, Object> of an object
+                        Map<String, Object> fields = (Map<String, Object>) function;
+                        if (fields.get("arguments") instanceof String text) {
+                            Object parsed = JsonBody.parsed(text);
+                            fields.put("arguments", parsed == null ? text : parsed);
+                        }
+                    }
+                }
+            }
         }
 
         /** Text, nothing, or parts that are all text: a model of this version sees no pictures. */

@@ -98,6 +98,15 @@ final class JsonBody {
         };
     }
 
+    /** What {@link #any} makes of JSON text; null when it is none. */
+    static @Nullable Object parsed(String text) {
+        try {
+            return WRITER.readValue(text, Object.class);
+        } catch (JacksonException e) {
+            return null;
+        }
+    }
+
     /** JSON text of what {@link #any} makes. */
     static String json(@Nullable Object value) {
         return WRITER.writeValueAsString(value);

@@ -7,6 +7,7 @@ import static dev.baton.protocol.request.JsonBody.isNull;
 import static dev.baton.protocol.request.JsonBody.longInteger;
 import static dev.baton.protocol.request.JsonBody.string;
 
+import dev.baton.protocol.GrammarSpec;
 import dev.baton.protocol.SamplingParams;
 import java.util.ArrayList;
 import java.util.List;
@@ -132,13 +133,25 @@ final class OpenAiFields {
         });
     }
 
-    private static void responseFormat(JsonParser parser) {
+    private void responseFormat(JsonParser parser) {
         Object format = JsonBody.any(parser);
         if (!(format instanceof Map<?, ?> map)) {
             throw invalid("response_format must be an object.");
         }
-        if (!"text".equals(map.get("type"))) {
-            throw invalid("response_format of type " + map.get("type") + " is not supported yet; leave it out.");
+        switch (String.valueOf(map.get("type"))) {
+            case "text" -> {}
+            case "json_object" -> sampling.grammar(GrammarSpec.Kind.JSON_SCHEMA, GrammarSpec.ANY_OBJECT);
+            case "json_schema" -> {
+                if (!(map.get("json_schema") instanceof Map<?, ?> named)
+                        || !(named.get("schema") instanceof Map<?, ?> schema)) {
+                    throw invalid("response_format.json_schema must be an object with 'name' and 'schema'.");
+                }
+                sampling.grammar(GrammarSpec.Kind.JSON_SCHEMA, JsonBody.json(schema));
+            }
+            case "structural_tag" -> sampling.grammar(GrammarSpec.Kind.STRUCTURAL_TAG, JsonBody.json(map));
+            default ->
+                throw invalid("response_format.type must be text, json_object, json_schema or structural_tag, got "
+                        + map.get("type") + ".");
         }
     }
 

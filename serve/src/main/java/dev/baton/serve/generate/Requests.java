@@ -13,10 +13,13 @@ import dev.baton.serve.ServeException;
 import dev.baton.serve.TextCodec;
 import dev.baton.serve.http.Exchange;
 import dev.baton.serve.http.StepDelivery;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** Checks requests against the model and hands them to the engine; sees to it that a client that goes frees them. */
@@ -26,6 +29,11 @@ public final class Requests {
 
     /** A body that parses and tokenises in well under a millisecond. */
     private static final int QUICK_BODY_BYTES = 2_048;
+
+    private static final List<byte[]> SLOW_KEYS = Stream.of(
+                    "regex", "ebnf", "json_schema", "structural_tag", "stop_regex", "response_format", "tools")
+            .map(key -> (key + "\"").getBytes(StandardCharsets.US_ASCII))
+            .toList();
 
     private final Engine engine;
     private final EngineInfo info;
@@ -52,18 +60,35 @@ public final class Requests {
         this.metrics = metrics;
     }
 
-    /** Small enough to be admitted on the event loop: a short body without {@code n}, which can ask for any number. */
+    /**
+     * Small enough to be admitted on the event loop: a short body without {@code n}, which can ask for any number, and without
+     * a grammar, which may have to be compiled first (a name written with an escape counts as one).
+     */
     public static boolean isQuick(Exchange exchange) {
         byte[] body = exchange.body();
         if (body.length > QUICK_BODY_BYTES) {
             return false;
         }
         for (int i = 1; i < body.length - 1; i++) {
-            if (body[i] == 'n' && body[i - 1] == '"' && body[i + 1] == '"') {
+            if (body[i] == 'n' && body[i - 1] == '"' && body[i + 1] == '"'
+                    || body[i - 1] == '"' && slow(body, i)
+                    || body[i - 1] == '\\' && body[i] == 'u') {
                 return false;
             }
         }
         return true;
+    }
+
+    /** A key whose value may have to be compiled stands at {@code at}. */
+    private static boolean slow(byte[] body, int at) {
+        for (byte[] key : SLOW_KEYS) {
+            if (body[at] == key[0]
+                    && at + key.length <= body.length
+                    && Arrays.equals(body, at, at + key.length, key, 0, key.length)) {
+                return true;
+            }
+        }
+        return false;
     }
 
     public TextCodec codec() {

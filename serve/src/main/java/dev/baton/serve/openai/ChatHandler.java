@@ -1,6 +1,7 @@
 package dev.baton.serve.openai;
 
 import dev.baton.engine.request.EngineRequest;
+import dev.baton.protocol.SamplingParams;
 import dev.baton.protocol.reply.ChatChunks;
 import dev.baton.protocol.request.ChatRequest;
 import dev.baton.protocol.request.OpenAiOptions;
@@ -30,8 +31,10 @@ public final class ChatHandler implements HttpHandler {
         ChatRequest body = ChatRequest.read(exchange.body(), requests.config().chatDefaults());
         OpenAiOptions options = body.options();
         int n = Requests.answers(1, Math.max(1, options.sampling().n()));
+        var controls = new ChatControls(body, requests.config());
         String prompt =
-                requests.codec().renderChat(body.messages(), body.continueFinalMessage(), body.templateArguments());
+                requests.codec().renderChat(body.messages(), body.continueFinalMessage(), controls.templateArguments());
+        SamplingParams sampling = controls.sampling(prompt);
         int[] ids = requests.codec().encode(prompt, false);
         var logprobs = body.logprobs() ? new EngineRequest.LogprobSpec(-1, body.topLogprobs(), new int[0]) : null;
         List<EngineRequest> prepared = new ArrayList<>(n);
@@ -40,7 +43,7 @@ public final class ChatHandler implements HttpHandler {
                     n > 1 && options.rid() != null ? options.rid() + "_" + copy : options.rid(),
                     "messages",
                     ids,
-                    GenerateHandler.sampling(options.sampling(), copy),
+                    GenerateHandler.sampling(sampling, copy),
                     logprobs,
                     GenerateHandler.bootstrap(options.bootstrap(0), copy),
                     options.dataParallelRank(),
@@ -48,6 +51,6 @@ public final class ChatHandler implements HttpHandler {
         }
         String id = options.rid() != null ? options.rid() : prepared.getFirst().rid();
         var chunks = new ChatChunks(id, OpenAiBodies.epochSeconds(), OpenAiBodies.model(options, requests));
-        requests.admit(new ChatReply(exchange, requests, body, chunks, n), prepared);
+        requests.admit(new ChatReply(exchange, requests, body, chunks, n, controls.parts(prompt)), prepared);
     }
 }

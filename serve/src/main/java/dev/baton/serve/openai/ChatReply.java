@@ -11,6 +11,7 @@ import dev.baton.serve.generate.Requests;
 import dev.baton.serve.generate.TokenStream;
 import dev.baton.serve.http.Exchange;
 import java.util.Objects;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /** The reply of {@code /v1/chat/completions}. */
@@ -18,12 +19,19 @@ final class ChatReply extends OpenAiReply {
     private final ChatChunks chunks;
     private final boolean logprobs;
 
-    ChatReply(Exchange exchange, Requests requests, ChatRequest body, ChatChunks chunks, int choices) {
+    /** @param parts makes what divides one choice's text into its parts; null for plain text */
+    ChatReply(
+            Exchange exchange,
+            Requests requests,
+            ChatRequest body,
+            ChatChunks chunks,
+            int choices,
+            @Nullable Supplier<ChatParts> parts) {
         super(exchange, requests, body.options(), choices);
         this.chunks = chunks;
         this.logprobs = body.logprobs();
         for (int i = 0; i < choices; i++) {
-            add(new Answer(i));
+            add(new Answer(i, parts == null ? null : parts.get()));
         }
     }
 
@@ -37,18 +45,41 @@ final class ChatReply extends OpenAiReply {
         chunks.beginWhole(out);
         for (TokenStream answer : answers()) {
             Answer one = (Answer) answer;
-            chunks.wholeChoice(out, one.index, one.text, one.logprobs, Objects.requireNonNull(one.finish()));
+            FinishReason reason = Objects.requireNonNull(one.finish());
+            if (one.parts == null) {
+                chunks.wholeChoice(out, one.index, one.text, one.logprobs, reason);
+            } else {
+                one.parts.whole(out, chunks, one.index, one.logprobs, reason);
+            }
         }
         chunks.endWhole(out, totalUsage(), requests.config().weightVersion());
     }
 
     private final class Answer extends OpenAiAnswer {
         private final @Nullable ChatLogprobs logprobs;
+        private final @Nullable ChatParts parts;
         private boolean roleTold;
 
-        Answer(int index) {
+        Answer(int index, @Nullable ChatParts parts) {
             super(ChatReply.this, index, ChatReply.this.logprobs);
             logprobs = ChatReply.this.logprobs ? new ChatLogprobs(requests.codec()) : null;
+            this.parts = parts;
+        }
+
+        @Override
+        void newText(String added) {
+            if (parts == null) {
+                super.newText(added);
+            } else {
+                parts.push(added);
+            }
+        }
+
+        @Override
+        void textEnded() {
+            if (parts != null) {
+                parts.end();
+            }
         }
 
         @Override
@@ -76,13 +107,15 @@ final class ChatReply extends OpenAiReply {
                 chunks.role(data(out), index, usage);
                 end(out);
             }
-            if (text.length() > 0 || logprobs != null && reason == null) {
+            if (parts != null) {
+                parts.frames(out, chunks, index, logprobs, usage);
+            } else if (text.length() > 0 || logprobs != null && reason == null) {
                 chunks.text(data(out), index, text, logprobs, usage);
                 end(out);
                 text.clear();
             }
             if (reason != null) {
-                chunks.finish(data(out), index, reason, usage);
+                chunks.finish(data(out), index, reason, parts != null && parts.calledTools(), usage);
                 end(out);
             }
         }

@@ -40,7 +40,10 @@ abstract class OpenAiAnswer extends TokenStream {
 
     @Override
     protected final void absorb(RequestOutput output) {
-        text.escaped(output.newText());
+        newText(output.newText());
+        if (output.isLast()) {
+            textEnded();
+        }
         promptTokens = output.promptTokens();
         completionTokens = output.completionTokens();
         for (TokenLogprob position : output.inputLogprobs()) {
@@ -49,6 +52,16 @@ abstract class OpenAiAnswer extends TokenStream {
         for (TokenLogprob position : output.outputLogprobs()) {
             outputLogprob(position);
         }
+    }
+
+    /** Takes the text that a step added. */
+    void newText(String added) {
+        text.escaped(added);
+    }
+
+    /** No more text comes. */
+    void textEnded() {
+        // Plain text has nothing held back.
     }
 
     abstract void inputLogprob(TokenLogprob position);

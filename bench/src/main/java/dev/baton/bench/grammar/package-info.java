@@ -1,0 +1,2 @@
+/** What constrained decoding costs a step. */
+package dev.baton.bench.grammar;
