@@ -36,7 +36,7 @@ final class StructuralTag {
                         made.schema(tag.path("schema")),
                         Expression.literal(tag.path("end").asString(""))));
             }
-            all = made.triggered(strings(root.path("triggers"), "triggers"), begins, tags, false, false);
+            all = triggered(strings(root.path("triggers"), "triggers"), begins, tags, false, false);
         } else {
             all = made.format(root.has("format") ? root.path("format") : root);
         }
