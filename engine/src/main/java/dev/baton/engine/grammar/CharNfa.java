@@ -6,6 +6,7 @@ import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeSet;
 
 /**
@@ -69,7 +70,7 @@ final class CharNfa {
         for (String text : new TreeSet<>(toList(texts))) {
             String prefix = "";
             for (int c : text.codePoints().toArray()) {
-                int from = prefixes.get(prefix);
+                int from = Objects.requireNonNull(prefixes.get(prefix));
                 prefix += Character.toString(c);
                 if (!prefixes.containsKey(prefix)) {
                     int state = nfa.add(true);
@@ -78,7 +79,7 @@ final class CharNfa {
                     left.merge(from, CodePoints.of(c), CodePoints::or);
                 }
             }
-            nfa.ends.set(prefixes.get(prefix), false);
+            nfa.ends.set(Objects.requireNonNull(prefixes.get(prefix)), false);
         }
         prefixes.values().forEach(state -> nfa.edges
                 .get(state)
@@ -138,7 +139,7 @@ final class CharNfa {
         open.add(new long[] {0, 0});
         while (!open.isEmpty()) {
             long[] pair = open.remove();
-            int from = numbers.get(pair[0] << 32 | pair[1]);
+            int from = Objects.requireNonNull(numbers.get(pair[0] << 32 | pair[1]));
             for (Edge mine : edges.get((int) pair[0])) {
                 for (Edge theirs : other.edges.get((int) pair[1])) {
                     CodePoints set = mine.set.and(theirs.set);
@@ -190,7 +191,7 @@ final class CharNfa {
                             numbers.put(edge.target, to);
                             open.add(edge.target);
                         }
-                        nfa.edges.get(numbers.get(old)).add(new Edge(edge.set, to));
+                        nfa.edges.get(Objects.requireNonNull(numbers.get(old))).add(new Edge(edge.set, to));
                     }
                 }
             }

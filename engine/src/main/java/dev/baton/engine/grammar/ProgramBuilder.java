@@ -7,6 +7,7 @@ import java.util.BitSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeSet;
 
 /**
@@ -111,7 +112,7 @@ final class ProgramBuilder {
         ruleStart[rule] = number(closure(List.of(nfa.starts.get(rule))), rule, numbers, open);
         while (!open.isEmpty()) {
             List<Integer> subset = open.remove();
-            int from = numbers.get(subset);
+            int from = Objects.requireNonNull(numbers.get(subset));
             Map<Integer, TreeSet<Integer>> byRule = new HashMap<>();
             List<int[]> out = new ArrayList<>();
             for (int s : subset) {
@@ -184,7 +185,7 @@ final class ProgramBuilder {
         ruleStart[rule] = single(nfa.starts.get(rule), rule, numbers, open);
         while (!open.isEmpty()) {
             int old = open.remove();
-            int from = numbers.get(old);
+            int from = Objects.requireNonNull(numbers.get(old));
             for (int s : closure(List.of(old))) {
                 for (int[] edge : nfa.edges.get(s)) {
                     edges.get(from)
