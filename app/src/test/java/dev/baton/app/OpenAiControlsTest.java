@@ -88,8 +88,7 @@ class OpenAiControlsTest {
         var schema = ResponseFormatJsonSchema.JsonSchema.Schema.builder()
                 .putAdditionalProperty("type", JsonValue.from("object"))
                 .putAdditionalProperty(
-                        "properties",
-                        JsonValue.from(Map.of("answer", Map.of("type", "string", "maxLength", 12))))
+                        "properties", JsonValue.from(Map.of("answer", Map.of("type", "string", "maxLength", 12))))
                 .putAdditionalProperty("required", JsonValue.from(List.of("answer")))
                 .putAdditionalProperty("additionalProperties", JsonValue.from(false))
                 .build();
@@ -110,7 +109,10 @@ class OpenAiControlsTest {
             assertThat(choice.finishReason().asString()).isEqualTo("stop");
             JsonNode document = json(choice.message().content().orElseThrow());
             assertThat(document.propertyNames()).containsExactly("answer");
-            assertThat(document.path("answer").asString().codePointCount(0, document.path("answer").asString().length()))
+            assertThat(document.path("answer")
+                            .asString()
+                            .codePointCount(
+                                    0, document.path("answer").asString().length()))
                     .isLessThanOrEqualTo(12);
         }
     }

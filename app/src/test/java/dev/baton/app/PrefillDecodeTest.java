@@ -51,8 +51,7 @@ class PrefillDecodeTest {
                         PairUnderTest.body(questions.get(seed).ids(), 60, true, seed % 2 == 0));
                 body.put(
                         "sampling_params",
-                        Map.of(
-                                "max_new_tokens", 60, "regex", "(yes|no), [A-Z][a-z]{2,5}\\.", "sampling_seed", seed));
+                        Map.of("max_new_tokens", 60, "regex", "(yes|no), [A-Z][a-z]{2,5}\\.", "sampling_seed", seed));
                 assertThat(pair.ask(body).join().last().get("text").asString()).matches("(yes|no), [A-Z][a-z]{2,5}\\.");
             }
             PairUnderTest.assertFreeAndHealthy(pair.prefill());

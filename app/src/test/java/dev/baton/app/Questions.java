@@ -34,14 +34,14 @@ final class Questions {
                     name,
                     ids,
                     SamplingParams.DEFAULT.toBuilder()
-.maxNewTokens(tokens)
-.temperature(0)
-.topP(p.topP())
-.topK(p.topK())
-.minP(p.minP())
-.ignoreEos(true)
-.logitBias(p.logitBias())
-.build());
+                            .maxNewTokens(tokens)
+                            .temperature(0)
+                            .topP(p.topP())
+                            .topK(p.topK())
+                            .minP(p.minP())
+                            .ignoreEos(true)
+                            .logitBias(p.logitBias())
+                            .build());
         }
     }
 

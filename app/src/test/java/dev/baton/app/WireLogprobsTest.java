@@ -81,22 +81,37 @@ class WireLogprobsTest {
         JsonNode meta = post(
                         "/generate",
                         Map.of(
-                                "input_ids", prompt,
-                                "return_logprob", true,
-                                "logprob_start_len", 0,
-                                "top_logprobs_num", TOP,
-                                "token_ids_logprob", List.of(5, 77, 300),
-                                "return_text_in_logprobs", true,
+                                "input_ids",
+                                prompt,
+                                "return_logprob",
+                                true,
+                                "logprob_start_len",
+                                0,
+                                "top_logprobs_num",
+                                TOP,
+                                "token_ids_logprob",
+                                List.of(5, 77, 300),
+                                "return_text_in_logprobs",
+                                true,
                                 "sampling_params",
-                                        Map.of(
-                                                "max_new_tokens", 6, "temperature", 1.5, "sampling_seed", 3, "ignore_eos", true,
-                                                "repetition_penalty", 1.3)))
+                                Map.of(
+                                        "max_new_tokens",
+                                        6,
+                                        "temperature",
+                                        1.5,
+                                        "sampling_seed",
+                                        3,
+                                        "ignore_eos",
+                                        true,
+                                        "repetition_penalty",
+                                        1.3)))
                 .path("meta_info");
         List<Integer> all = new ArrayList<>();
         for (int id : prompt) {
             all.add(id);
         }
-        meta.path("output_token_logprobs").forEach(triple -> all.add(triple.get(1).asInt()));
+        meta.path("output_token_logprobs")
+                .forEach(triple -> all.add(triple.get(1).asInt()));
         double[][] expected = reference(all.stream().mapToInt(i -> i).toArray());
         assertThat(meta.path("input_token_logprobs").size()).isEqualTo(prompt.length);
         assertThat(meta.path("input_token_logprobs").get(0).get(0).isNull()).isTrue();
@@ -134,18 +149,32 @@ class WireLogprobsTest {
         JsonNode logprobs = post(
                         "/v1/completions",
                         Map.of(
-                                "prompt", PROMPT, "max_tokens", 5, "temperature", 0, "logprobs", TOP, "echo", true,
-                                "ignore_eos", true))
+                                "prompt",
+                                PROMPT,
+                                "max_tokens",
+                                5,
+                                "temperature",
+                                0,
+                                "logprobs",
+                                TOP,
+                                "echo",
+                                true,
+                                "ignore_eos",
+                                true))
                 .path("choices")
                 .get(0)
                 .path("logprobs");
         JsonNode natively = post(
                         "/generate",
                         Map.of(
-                                "input_ids", prompt,
-                                "return_logprob", true,
-                                "logprob_start_len", 0,
-                                "sampling_params", Map.of("max_new_tokens", 5, "temperature", 0, "ignore_eos", true)))
+                                "input_ids",
+                                prompt,
+                                "return_logprob",
+                                true,
+                                "logprob_start_len",
+                                0,
+                                "sampling_params",
+                                Map.of("max_new_tokens", 5, "temperature", 0, "ignore_eos", true)))
                 .path("meta_info");
         List<JsonNode> triples = new ArrayList<>();
         natively.path("input_token_logprobs").forEach(triples::add);
@@ -160,8 +189,16 @@ class WireLogprobsTest {
         JsonNode content = post(
                         "/v1/chat/completions",
                         Map.of(
-                                "messages", List.of(Map.of("role", "user", "content", "What is Baton?")),
-                                "max_tokens", 5, "temperature", 0, "logprobs", true, "top_logprobs", TOP))
+                                "messages",
+                                List.of(Map.of("role", "user", "content", "What is Baton?")),
+                                "max_tokens",
+                                5,
+                                "temperature",
+                                0,
+                                "logprobs",
+                                true,
+                                "top_logprobs",
+                                TOP))
                 .path("choices")
                 .get(0)
                 .path("logprobs")

@@ -125,10 +125,7 @@ class BadInputTest {
                 bad(completions, "{\"prompt\":\"a\",\"max_tokens\":5000}", "maximum context length of"),
                 bad(completions, "{\"prompt\":\"a\",\"logprobs\":-1}", "logprobs must be in [0, 1000]"),
                 bad(completions, "{\"prompt\":\"a\",\"best_of\":3}", "best_of"),
-                bad(
-                        completions,
-                        "{\"prompt\":\"a\",\"response_format\":{\"type\":\"xml\"}}",
-                        "response_format"),
+                bad(completions, "{\"prompt\":\"a\",\"response_format\":{\"type\":\"xml\"}}", "response_format"),
                 bad(chat, "{}", "messages must be an array"),
                 bad(chat, "{\"messages\":[]}", "messages must be an array with at least one"),
                 bad(chat, "{\"messages\":\"hi\"}", "messages must be an array of messages"),

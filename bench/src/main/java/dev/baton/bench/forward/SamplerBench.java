@@ -47,13 +47,13 @@ public final class SamplerBench {
 
     private static SamplingParams params(float topP, int topK, float minP, float repetition) {
         return SamplingParams.DEFAULT.toBuilder()
-.maxNewTokens(1)
-.temperature(0.8f)
-.topP(topP)
-.topK(topK)
-.minP(minP)
-.repetitionPenalty(repetition)
-.build();
+                .maxNewTokens(1)
+                .temperature(0.8f)
+                .topP(topP)
+                .topK(topK)
+                .minP(minP)
+                .repetitionPenalty(repetition)
+                .build();
     }
 
     private static void measure(String name, IntUnaryOperator body) {

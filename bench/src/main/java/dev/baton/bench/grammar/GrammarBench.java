@@ -55,7 +55,10 @@ public final class GrammarBench {
             long before = System.nanoTime();
             GrammarVocabulary vocabulary = GrammarVocabulary.of(tokenizer, size, List.of(size - 1));
             System.out.printf(
-                    Locale.ROOT, "vocabulary of %d tokens, trie in %.0f ms%n", size, (System.nanoTime() - before) * 1e-6);
+                    Locale.ROOT,
+                    "vocabulary of %d tokens, trie in %.0f ms%n",
+                    size,
+                    (System.nanoTime() - before) * 1e-6);
             System.out.printf(
                     "%-28s %10s %8s | %21s | %21s | %21s%n",
                     "", "compile ms", "states", "mask us  p50    p99", "apply us p50    p99", "accept us p50   p99");
@@ -76,9 +79,14 @@ public final class GrammarBench {
             "{\"type\":\"string\",\"format\":\"date\"}"
         };
         for (int i = 0; i < 12; i++) {
-            text.append(i > 0 ? "," : "").append("\"field_").append(i).append("\":").append(kinds[i % kinds.length]);
+            text.append(i > 0 ? "," : "")
+                    .append("\"field_")
+                    .append(i)
+                    .append("\":")
+                    .append(kinds[i % kinds.length]);
         }
-        return text.append("},\"required\":[\"field_0\",\"field_1\",\"field_4\"]}").toString();
+        return text.append("},\"required\":[\"field_0\",\"field_1\",\"field_4\"]}")
+                .toString();
     }
 
     private static void measure(String name, GrammarSpec spec, GrammarVocabulary vocabulary, int size) {

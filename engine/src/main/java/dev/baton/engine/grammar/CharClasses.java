@@ -93,10 +93,7 @@ final class CharClasses {
                 || Character.isAlphabetic(c)
                 || c == 0x200C
                 || c == 0x200D);
-        static final CodePoints SPACES = collect(c -> Character.isWhitespace(c)
-                || Character.isSpaceChar(c)
-                || c == 0x85
-                || c == 0x180E
-                || c == 0xFEFF);
+        static final CodePoints SPACES = collect(
+                c -> Character.isWhitespace(c) || Character.isSpaceChar(c) || c == 0x85 || c == 0x180E || c == 0xFEFF);
     }
 }

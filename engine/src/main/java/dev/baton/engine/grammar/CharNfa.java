@@ -81,9 +81,10 @@ final class CharNfa {
             }
             nfa.ends.set(Objects.requireNonNull(prefixes.get(prefix)), false);
         }
-        prefixes.values().forEach(state -> nfa.edges
-                .get(state)
-                .add(new Edge(left.getOrDefault(state, CodePoints.NONE).not(), free)));
+        prefixes.values()
+                .forEach(state -> nfa.edges
+                        .get(state)
+                        .add(new Edge(left.getOrDefault(state, CodePoints.NONE).not(), free)));
         return nfa;
     }
 

@@ -66,7 +66,10 @@ final class EbnfParser {
         do {
             skip();
             List<Expression> parts = sequence();
-            if (self != null && !parts.isEmpty() && parts.getFirst() instanceof Rule(String name) && name.equals(self)) {
+            if (self != null
+                    && !parts.isEmpty()
+                    && parts.getFirst() instanceof Rule(String name)
+                    && name.equals(self)) {
                 again.add(new Sequence(List.copyOf(parts.subList(1, parts.size()))));
             } else {
                 first.add(new Sequence(parts));
@@ -275,7 +278,9 @@ final class EbnfParser {
     private @Nullable String name() {
         int from = at;
         while (at < text.length
-                && (text[at] == '_' || text[at] == '-' || text[at] == '.' && at > from
+                && (text[at] == '_'
+                        || text[at] == '-'
+                        || text[at] == '.' && at > from
                         || text[at] < 128 && Character.isLetterOrDigit(text[at]))) {
             at++;
         }

@@ -37,13 +37,12 @@ public final class GrammarCompiler implements AutoCloseable {
     private @Nullable GrammarVocabulary vocabulary;
 
     /** In the order of their last use. */
-    private final Map<GrammarSpec, CompletableFuture<Grammar>> kept =
-            new LinkedHashMap<>(16, 0.75f, true) {
-                @Override
-                protected boolean removeEldestEntry(Map.Entry<GrammarSpec, CompletableFuture<Grammar>> eldest) {
-                    return size() > KEPT && eldest.getValue().isDone();
-                }
-            };
+    private final Map<GrammarSpec, CompletableFuture<Grammar>> kept = new LinkedHashMap<>(16, 0.75f, true) {
+        @Override
+        protected boolean removeEldestEntry(Map.Entry<GrammarSpec, CompletableFuture<Grammar>> eldest) {
+            return size() > KEPT && eldest.getValue().isDone();
+        }
+    };
 
     /** @param vocabulary called once, when the first grammar comes */
     public GrammarCompiler(Supplier<GrammarVocabulary> vocabulary) {
@@ -55,12 +54,7 @@ public final class GrammarCompiler implements AutoCloseable {
         this.vocabularySource = vocabulary;
         this.limit = limit;
         this.pool = new ThreadPoolExecutor(
-                THREADS,
-                THREADS,
-                10,
-                TimeUnit.SECONDS,
-                new ArrayBlockingQueue<>(QUEUE),
-                work -> {
+                THREADS, THREADS, 10, TimeUnit.SECONDS, new ArrayBlockingQueue<>(QUEUE), work -> {
                     Thread thread = new Thread(null, work, "grammar", STACK_BYTES);
                     thread.setDaemon(true);
                     return thread;

@@ -85,8 +85,7 @@ final class JsonSchemaRules {
                             "minProperties",
                             "maxProperties",
                             "unevaluatedProperties"),
-            "array",
-                    List.of("items", "prefixItems", "additionalItems", "minItems", "maxItems", "uniqueItems"),
+            "array", List.of("items", "prefixItems", "additionalItems", "minItems", "maxItems", "uniqueItems"),
             "string", List.of("pattern", "format", "minLength", "maxLength"),
             "number", List.of("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"));
 
@@ -124,8 +123,10 @@ final class JsonSchemaRules {
     /** What a schema allows. Anything but a name is given a rule of its own, so that uses share it. */
     Expression value(JsonNode schema, String path) {
         if (++depth > MAX_DEPTH) {
-            throw nodes.fault(path, "it is nested more than " + MAX_DEPTH + " deep (or a '$ref' beside other keywords"
-                    + " leads back to itself)");
+            throw nodes.fault(
+                    path,
+                    "it is nested more than " + MAX_DEPTH + " deep (or a '$ref' beside other keywords"
+                            + " leads back to itself)");
         }
         try {
             Expression expression = expression(schema, path);
@@ -284,7 +285,8 @@ final class JsonSchemaRules {
                 types.add(type);
             }
         }
-        return types.isEmpty() ? new LinkedHashSet<>(List.of("object", "array", "string", "number", "boolean", "null"))
+        return types.isEmpty()
+                ? new LinkedHashSet<>(List.of("object", "array", "string", "number", "boolean", "null"))
                 : types;
     }
 
@@ -380,8 +382,8 @@ final class JsonSchemaRules {
     private @Nullable CharNfa strings(ObjectNode schema, String path) {
         CharNfa content = null;
         if (schema.has("pattern")) {
-            content = CharNfa.of(RegexParser.found(
-                    schema.path("pattern").asString(""), field + ": at " + path + ": pattern"));
+            content = CharNfa.of(
+                    RegexParser.found(schema.path("pattern").asString(""), field + ": at " + path + ": pattern"));
         }
         if (schema.has("format")) {
             String format = schema.path("format").asString("");
@@ -450,8 +452,7 @@ final class JsonSchemaRules {
         if (ex.isMissingNode()) {
             return in.isMissingNode() ? null : new NumberRange.Bound(in.decimalValue(), true);
         }
-        boolean exclusiveWins =
-                in.isMissingNode() || ex.decimalValue().compareTo(in.decimalValue()) * sign >= 0;
+        boolean exclusiveWins = in.isMissingNode() || ex.decimalValue().compareTo(in.decimalValue()) * sign >= 0;
         return exclusiveWins
                 ? new NumberRange.Bound(ex.decimalValue(), false)
                 : new NumberRange.Bound(in.decimalValue(), true);

@@ -72,15 +72,14 @@ final class JsonText {
         rules.put(STRING.name(), quoted(new Repeat(character(), 0, Expression.UNBOUNDED)));
         Expression natural = Expression.choice(
                 Expression.literal("0"),
-                Expression.sequence(
-                        new Chars(CodePoints.range('1', '9')), new Repeat(DIGIT, 0, MAX_DIGITS - 1)));
+                Expression.sequence(new Chars(CodePoints.range('1', '9')), new Repeat(DIGIT, 0, MAX_DIGITS - 1)));
         rules.put(
                 NUMBER.name(),
                 Expression.sequence(
                         Expression.optional(Expression.literal("-")),
                         natural,
-                        Expression.optional(Expression.sequence(
-                                Expression.literal("."), new Repeat(DIGIT, 1, MAX_FRACTION))),
+                        Expression.optional(
+                                Expression.sequence(Expression.literal("."), new Repeat(DIGIT, 1, MAX_FRACTION))),
                         Expression.optional(Expression.sequence(
                                 new Chars(CodePoints.ofAll("eE")),
                                 Expression.optional(new Chars(CodePoints.ofAll("+-"))),
@@ -95,8 +94,7 @@ final class JsonText {
 
     /** Any number of members. */
     private static Expression list(Expression member) {
-        return Expression.optional(
-                Expression.sequence(member, new Repeat(next(member), 0, Expression.UNBOUNDED)));
+        return Expression.optional(Expression.sequence(member, new Repeat(next(member), 0, Expression.UNBOUNDED)));
     }
 
     /** A further member. */
@@ -118,16 +116,16 @@ final class JsonText {
 
     /** One character of a string as it may be written: as it stands, or escaped (no half of a surrogate pair). */
     private static Expression character() {
-        CodePoints hex = CodePoints.range('0', '9')
-                .or(CodePoints.range('a', 'f'))
-                .or(CodePoints.range('A', 'F'));
+        CodePoints hex =
+                CodePoints.range('0', '9').or(CodePoints.range('a', 'f')).or(CodePoints.range('A', 'F'));
         Expression digit = new Chars(hex);
         Expression unit = Expression.choice(
                 Expression.sequence(new Chars(hex.and(CodePoints.ofAll("dD").not())), digit, digit, digit),
                 Expression.sequence(
                         new Chars(CodePoints.ofAll("dD")), new Chars(CodePoints.range('0', '7')), digit, digit));
         return Expression.choice(
-                new Chars(CodePoints.range(0x20, 0x10FFFF).and(CodePoints.ofAll("\"\\").not())),
+                new Chars(CodePoints.range(0x20, 0x10FFFF)
+                        .and(CodePoints.ofAll("\"\\").not())),
                 Expression.sequence(
                         Expression.literal("\\"),
                         Expression.choice(

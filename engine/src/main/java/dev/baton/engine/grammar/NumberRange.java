@@ -11,7 +11,8 @@ import org.jspecify.annotations.Nullable;
 
 /** JSON numbers between two bounds, without exponents, up to {@link JsonText#MAX_DIGITS} digits before the point. */
 final class NumberRange {
-    private static final BigInteger LARGEST = BigInteger.TEN.pow(JsonText.MAX_DIGITS).subtract(BigInteger.ONE);
+    private static final BigInteger LARGEST =
+            BigInteger.TEN.pow(JsonText.MAX_DIGITS).subtract(BigInteger.ONE);
     private static final Expression DIGITS = new Repeat(JsonText.DIGIT, 0, Expression.UNBOUNDED);
 
     /** A bound; {@code included} when the number itself is within. */
@@ -107,7 +108,8 @@ final class NumberRange {
         }
         List<Expression> options = new ArrayList<>();
         options.add(whole(a, atLeast(above, low.included)));
-        Expression inner = natural(a.add(BigInteger.ONE), b.subtract(BigInteger.ONE).min(LARGEST));
+        Expression inner =
+                natural(a.add(BigInteger.ONE), b.subtract(BigInteger.ONE).min(LARGEST));
         options.add(Expression.sequence(inner, fraction(DIGITS)));
         options.add(whole(b, atMost(below, high.included)));
         return new Expression.Choice(options);

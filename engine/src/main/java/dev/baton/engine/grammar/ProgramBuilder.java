@@ -133,11 +133,7 @@ final class ProgramBuilder {
 
     /** Cuts the edges of a subset where one of them begins or ends, and joins what leads to the same subset. */
     private void byteEdges(
-            List<int[]> out,
-            int from,
-            int rule,
-            Map<List<Integer>, Integer> numbers,
-            ArrayDeque<List<Integer>> open) {
+            List<int[]> out, int from, int rule, Map<List<Integer>, Integer> numbers, ArrayDeque<List<Integer>> open) {
         TreeSet<Integer> cuts = new TreeSet<>();
         for (int[] edge : out) {
             cuts.add(edge[0]);
@@ -166,10 +162,7 @@ final class ProgramBuilder {
     }
 
     private int number(
-            List<Integer> subset,
-            int rule,
-            Map<List<Integer>, Integer> numbers,
-            ArrayDeque<List<Integer>> open) {
+            List<Integer> subset, int rule, Map<List<Integer>, Integer> numbers, ArrayDeque<List<Integer>> open) {
         Integer known = numbers.get(subset);
         if (known == null) {
             known = add(subset.contains(nfa.ends.get(rule)));
@@ -189,9 +182,7 @@ final class ProgramBuilder {
             for (int s : closure(List.of(old))) {
                 for (int[] edge : nfa.edges.get(s)) {
                     edges.get(from)
-                            .add(new int[] {
-                                classOf[edge[0]], classOf[edge[1]], single(edge[2], rule, numbers, open)
-                            });
+                            .add(new int[] {classOf[edge[0]], classOf[edge[1]], single(edge[2], rule, numbers, open)});
                 }
                 for (int[] call : nfa.calls.get(s)) {
                     calls.get(from).add(new int[] {call[0], single(call[1], rule, numbers, open)});

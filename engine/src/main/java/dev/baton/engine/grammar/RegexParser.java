@@ -386,6 +386,8 @@ final class RegexParser {
     }
 
     private EngineException fault(String what) {
-        return GrammarFault.of(field, what + " (at character " + at + " of /" + new String(text, 0, Math.min(100, text.length)) + "/)");
+        return GrammarFault.of(
+                field,
+                what + " (at character " + at + " of /" + new String(text, 0, Math.min(100, text.length)) + "/)");
     }
 }

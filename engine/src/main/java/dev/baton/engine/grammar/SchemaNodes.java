@@ -60,7 +60,9 @@ final class SchemaNodes {
         if (node.isMissingNode()) {
             return otherwise;
         }
-        if (!node.isNumber() || node.decimalValue().signum() < 0 || node.decimalValue().stripTrailingZeros().scale() > 0) {
+        if (!node.isNumber()
+                || node.decimalValue().signum() < 0
+                || node.decimalValue().stripTrailingZeros().scale() > 0) {
             throw fault(path, "'" + name + "' must be a number of 0 or more");
         }
         if (node.decimalValue().compareTo(MAX_COUNT) > 0) {

@@ -126,10 +126,9 @@ final class SchemaObjects {
         // What may stand where members i and later are still to come, with and without one before them.
         Expression head = more == null
                 ? Expression.EMPTY
-                : Expression.optional(Expression.sequence(
-                        more, new Repeat(JsonText.next(more), 0, Expression.UNBOUNDED)));
-        Expression tail =
-                more == null ? Expression.EMPTY : new Repeat(JsonText.next(more), 0, Expression.UNBOUNDED);
+                : Expression.optional(
+                        Expression.sequence(more, new Repeat(JsonText.next(more), 0, Expression.UNBOUNDED)));
+        Expression tail = more == null ? Expression.EMPTY : new Repeat(JsonText.next(more), 0, Expression.UNBOUNDED);
         for (Member member : members.reversed()) {
             Expression here = Expression.sequence(member.text, tail);
             Expression there = Expression.sequence(Expression.literal(","), JsonText.SPACE, here);
@@ -153,8 +152,7 @@ final class SchemaObjects {
             before[n + 1] = Expression.NEVER;
             for (int c = 0; c <= n; c++) {
                 Expression here = Expression.sequence(members.get(i).text, rest[c + 1]);
-                Expression with =
-                        c == 0 ? here : Expression.sequence(Expression.literal(","), JsonText.SPACE, here);
+                Expression with = c == 0 ? here : Expression.sequence(Expression.literal(","), JsonText.SPACE, here);
                 before[c] = members.get(i).required ? with : Expression.choice(with, rest[c]);
             }
             rest = before;

@@ -22,7 +22,10 @@ final class StringFormats {
             Map.entry(
                     "duration",
                     "P([1-9][0-9]{0,3}D|[1-9][0-9]{0,3}W|T([1-9][0-9]{0,3}H([1-9][0-9]?M([1-9][0-9]?S)?)?|[1-9][0-9]{0,3}M|[1-9][0-9]{0,3}S))"),
-            Map.entry("email", "[A-Za-z0-9_]{1,20}(\\.[A-Za-z0-9_]{1,20}){0,2}@" + LABEL + "(\\." + LABEL + "){0,2}\\.(com|org|net|edu|io|de)"),
+            Map.entry(
+                    "email",
+                    "[A-Za-z0-9_]{1,20}(\\.[A-Za-z0-9_]{1,20}){0,2}@" + LABEL + "(\\." + LABEL
+                            + "){0,2}\\.(com|org|net|edu|io|de)"),
             Map.entry("hostname", HOST),
             Map.entry("ipv4", BYTE + "(\\." + BYTE + "){3}"),
             Map.entry("ipv6", "([0-9a-f]{1,4}:){7}[0-9a-f]{1,4}"),

@@ -66,9 +66,8 @@ final class StructuralTag {
                 Expression any = new Expression.Choice(tags);
                 Expression more = Expression.sequence(Expression.literal(required(node, "separator")), any);
                 boolean once = node.path("stop_after_first").asBoolean(false);
-                Expression some = once
-                        ? any
-                        : Expression.sequence(any, new Expression.Repeat(more, 0, Expression.UNBOUNDED));
+                Expression some =
+                        once ? any : Expression.sequence(any, new Expression.Repeat(more, 0, Expression.UNBOUNDED));
                 yield node.path("at_least_one").asBoolean(false) ? some : Expression.optional(some);
             }
             case "triggered_tags" -> {
@@ -138,8 +137,8 @@ final class StructuralTag {
         Set<String> own = new TreeSet<>(other.byName().keySet());
         own.removeIf(name -> name.startsWith("json:"));
         other.byName()
-                .forEach((name, body) -> rules.put(
-                        own.contains(name) ? prefix + name : name, renamed(body, own, prefix)));
+                .forEach((name, body) ->
+                        rules.put(own.contains(name) ? prefix + name : name, renamed(body, own, prefix)));
         return new Expression.Rule(prefix + other.start());
     }
 
@@ -157,8 +156,7 @@ final class StructuralTag {
             Expression known = done.get(body);
             if (known == null) {
                 known = switch (body) {
-                    case Expression.Rule(String name) ->
-                        own.contains(name) ? new Expression.Rule(prefix + name) : body;
+                    case Expression.Rule(String name) -> own.contains(name) ? new Expression.Rule(prefix + name) : body;
                     case Expression.Sequence(List<Expression> list) ->
                         new Expression.Sequence(list.stream().map(this::of).toList());
                     case Expression.Choice(List<Expression> list) ->

@@ -60,7 +60,8 @@ class ConstrainedServingTest {
         assumeTrue(Files.exists(FOLDER.resolve("config.json")), FOLDER + " holds no model");
         loader = ModelLoader.open(FOLDER, LoadOptions.Format.SAFETENSORS, 1);
         tokenizer = Tokenizer.load(FOLDER);
-        alone = answers(config().maxRunningRequests(1).radixCache(false).overlap(false).build(), 4096, 1, line -> {});
+        alone = answers(
+                config().maxRunningRequests(1).radixCache(false).overlap(false).build(), 4096, 1, line -> {});
     }
 
     @AfterAll
@@ -103,7 +104,8 @@ class ConstrainedServingTest {
     }
 
     private static void assertValid(Map<String, Answer> answers) {
-        GrammarVocabulary vocabulary = GrammarVocabulary.of(tokenizer, loader.config().vocabSize(), loader.config().eosIds());
+        GrammarVocabulary vocabulary = GrammarVocabulary.of(
+                tokenizer, loader.config().vocabSize(), loader.config().eosIds());
         List<Grammar> grammars = GRAMMARS.stream()
                 .map(spec -> Walks.compile(vocabulary, spec.kind(), spec.text()))
                 .toList();
@@ -113,7 +115,9 @@ class ConstrainedServingTest {
             if (answer.finish instanceof FinishReason.StopToken) {
                 ended++;
                 int kind = Integer.parseInt(entry.getKey().substring(1)) % GRAMMARS.size();
-                assertThat(Walks.accepts(grammars.get(kind), answer.text)).as(answer.text).isTrue();
+                assertThat(Walks.accepts(grammars.get(kind), answer.text))
+                        .as(answer.text)
+                        .isTrue();
             }
         }
         assertThat(ended).isGreaterThan(12);

@@ -111,7 +111,9 @@ class EbnfGrammarTest {
             }
             boolean expected = new Reader(text.toString()).whole();
             taken += expected ? 1 : 0;
-            assertThat(Walks.accepts(grammar, text.toString())).as(text.toString()).isEqualTo(expected);
+            assertThat(Walks.accepts(grammar, text.toString()))
+                    .as(text.toString())
+                    .isEqualTo(expected);
         }
         assertThat(taken).isGreaterThan(1000);
     }
@@ -154,7 +156,9 @@ class EbnfGrammarTest {
         Random random = new Random(1);
         for (int i = 0; i < 50; i++) {
             // The endless rule has no end, so no token leads into it.
-            assertThat(String.valueOf(Walks.walk(grammar, VOCABULARY, random, 200, true))).doesNotContain("e(").matches("(?s)[(]*m[(]*");
+            assertThat(String.valueOf(Walks.walk(grammar, VOCABULARY, random, 200, true)))
+                    .doesNotContain("e(")
+                    .matches("(?s)[(]*m[(]*");
         }
     }
 
@@ -176,7 +180,9 @@ class EbnfGrammarTest {
                 "hello | a rule must begin with 'name ::='"
             })
     void whatCannotBeServedIsNamed(String grammar, String named) {
-        assertThat(Walks.refusal(Kind.EBNF, grammar.replace("~", "'"))).startsWith("ebnf: ").contains(named);
+        assertThat(Walks.refusal(Kind.EBNF, grammar.replace("~", "'")))
+                .startsWith("ebnf: ")
+                .contains(named);
     }
 
     @Test

@@ -32,7 +32,11 @@ final class RandomSchemas {
         ObjectNode properties = tree.putObject("properties");
         properties.set("value", any(0));
         properties.putObject("children").put("type", "array").put("maxItems", 2).set("items", reference("tree"));
-        properties.putObject("left").putArray("anyOf").add(reference("tree")).add(NODES.objectNode().put("type", "null"));
+        properties
+                .putObject("left")
+                .putArray("anyOf")
+                .add(reference("tree"))
+                .add(NODES.objectNode().put("type", "null"));
         return root;
     }
 

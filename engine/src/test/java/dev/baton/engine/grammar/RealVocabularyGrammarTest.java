@@ -57,7 +57,10 @@ class RealVocabularyGrammarTest {
                 if (document != null) {
                     ended++;
                     var read = new JsonMapper().readTree(document);
-                    assertThat(read.path("name").asString().codePointCount(0, read.path("name").asString().length()))
+                    assertThat(read.path("name")
+                                    .asString()
+                                    .codePointCount(
+                                            0, read.path("name").asString().length()))
                             .isLessThanOrEqualTo(30);
                     assertThat(read.path("tags").isArray()).isTrue();
                 }
@@ -82,7 +85,9 @@ class RealVocabularyGrammarTest {
             assertThat(allowed.isEmpty()).isFalse();
             for (int probe = 0; probe < 300; probe++) {
                 int id = random.nextInt(vocabulary.size());
-                boolean expected = vocabulary.isEnd(id) ? position.ends : !grammar.after(position, id).isDead();
+                boolean expected = vocabulary.isEnd(id)
+                        ? position.ends
+                        : !grammar.after(position, id).isDead();
                 if (allowed.get(id) != expected) {
                     throw new AssertionError("token " + id + " is " + (expected ? "not " : "") + "allowed");
                 }

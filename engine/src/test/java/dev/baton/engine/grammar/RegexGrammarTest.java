@@ -67,7 +67,9 @@ class RegexGrammarTest {
                 String text = Walks.walk(grammar, VOCABULARY, random, 60, round % 5 == 0);
                 if (text != null) {
                     ended++;
-                    assertThat(pattern.matcher(text).matches()).as("%s ~ '%s'", regex, text).isTrue();
+                    assertThat(pattern.matcher(text).matches())
+                            .as("%s ~ '%s'", regex, text)
+                            .isTrue();
                 }
             }
         }
@@ -113,14 +115,16 @@ class RegexGrammarTest {
     void commonPatterns(String regex) {
         Random random = new Random(5);
         Grammar grammar = Walks.compile(VOCABULARY, Kind.REGEX, regex);
-        Pattern pattern = Pattern.compile(
-                regex.replace("\\u{1F600}", "\\x{1F600}").replace("{,2}", "\\{,2\\}"));
+        Pattern pattern =
+                Pattern.compile(regex.replace("\\u{1F600}", "\\x{1F600}").replace("{,2}", "\\{,2\\}"));
         int ended = 0;
         for (int i = 0; i < 20; i++) {
             String text = Walks.walk(grammar, VOCABULARY, random, 120, i < 3);
             if (text != null) {
                 ended++;
-                assertThat(pattern.matcher(text).matches()).as("%s ~ '%s'", regex, text).isTrue();
+                assertThat(pattern.matcher(text).matches())
+                        .as("%s ~ '%s'", regex, text)
+                        .isTrue();
             }
         }
         assertThat(ended).isGreaterThan(10);

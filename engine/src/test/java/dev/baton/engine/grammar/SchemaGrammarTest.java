@@ -44,7 +44,9 @@ class SchemaGrammarTest {
             String document = Walks.walk(grammar, VOCABULARY, random, 250, i < check);
             if (document != null) {
                 ended++;
-                assertThat(errors(schema, document)).as("%s%n%s", text, document).isEmpty();
+                assertThat(errors(schema, document))
+                        .as("%s%n%s", text, document)
+                        .isEmpty();
             }
         }
         return ended;
@@ -82,9 +84,23 @@ class SchemaGrammarTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"date", "time", "date-time", "email", "uuid", "ipv4", "ipv6", "hostname", "uri", "uri-reference", "duration"})
+    @ValueSource(
+            strings = {
+                "date",
+                "time",
+                "date-time",
+                "email",
+                "uuid",
+                "ipv4",
+                "ipv6",
+                "hostname",
+                "uri",
+                "uri-reference",
+                "duration"
+            })
     void stringsOfEveryFormatAreValid(String format) {
-        assertThat(generate("{\"type\":\"string\",\"format\":\"" + format + "\"}", 80, 2, 3)).isGreaterThan(60);
+        assertThat(generate("{\"type\":\"string\",\"format\":\"" + format + "\"}", 80, 2, 3))
+                .isGreaterThan(60);
     }
 
     @Test
@@ -94,14 +110,17 @@ class SchemaGrammarTest {
         for (int round = 0; round < 60; round++) {
             double a = (random.nextInt(400) - 200) / (random.nextBoolean() ? 100.0 : 10.0);
             double b = a + random.nextInt(100) / 100.0;
-            String text = String.format(java.util.Locale.ROOT, "{\"type\":\"number\",\"minimum\":%s,\"maximum\":%s}", a, b);
+            String text =
+                    String.format(java.util.Locale.ROOT, "{\"type\":\"number\",\"minimum\":%s,\"maximum\":%s}", a, b);
             Grammar grammar = Walks.compile(VOCABULARY, Kind.JSON_SCHEMA, text);
             for (int i = 0; i < 200; i++) {
                 double value = Math.round((a + (random.nextDouble() - 0.3) * 2 * (b - a + 0.1)) * 1000) / 1000.0;
                 String number = value == Math.rint(value) ? Long.toString((long) value) : Double.toString(value);
                 boolean expected = value >= a && value <= b;
                 inside += expected ? 1 : 0;
-                assertThat(Walks.accepts(grammar, number)).as("%s in %s", number, text).isEqualTo(expected);
+                assertThat(Walks.accepts(grammar, number))
+                        .as("%s in %s", number, text)
+                        .isEqualTo(expected);
             }
         }
         assertThat(inside).isGreaterThan(1000);
@@ -113,12 +132,16 @@ class SchemaGrammarTest {
                 {"type":"object","properties":{"name":{"type":"string"},"tags":{"type":"array","items":{"enum":["a","b"]}},
                  "age":{"type":"integer","minimum":0}},"required":["name","tags"]}""");
         assertThat(Walks.accepts(grammar, "{\"name\":\"x\",\"tags\":[]}")).isTrue();
-        assertThat(Walks.accepts(grammar, "{\"name\": \"\\u00e9\\n\", \"tags\": [\"a\", \"b\"], \"age\": 7}")).isTrue();
-        assertThat(Walks.accepts(grammar, "{\n  \"name\": \"日本\",\n  \"tags\": [\n    \"a\"\n  ]\n}")).isTrue();
+        assertThat(Walks.accepts(grammar, "{\"name\": \"\\u00e9\\n\", \"tags\": [\"a\", \"b\"], \"age\": 7}"))
+                .isTrue();
+        assertThat(Walks.accepts(grammar, "{\n  \"name\": \"日本\",\n  \"tags\": [\n    \"a\"\n  ]\n}"))
+                .isTrue();
         assertThat(Walks.accepts(grammar, "{\"name\":\"x\"}")).isFalse();
-        assertThat(Walks.accepts(grammar, "{\"name\":\"x\",\"tags\":[],\"age\":-1}")).isFalse();
+        assertThat(Walks.accepts(grammar, "{\"name\":\"x\",\"tags\":[],\"age\":-1}"))
+                .isFalse();
         assertThat(Walks.accepts(grammar, "{\"name\":\"x\",\"tags\":[],}")).isFalse();
-        assertThat(Walks.accepts(grammar, "{\"name\":\"x\\ud800\",\"tags\":[]}")).isFalse();
+        assertThat(Walks.accepts(grammar, "{\"name\":\"x\\ud800\",\"tags\":[]}"))
+                .isFalse();
     }
 
     @ParameterizedTest
@@ -146,6 +169,8 @@ class SchemaGrammarTest {
                 "{\"$ref\":\"#\",\"minimum\":1} | leads back to itself"
             })
     void whatCannotBeServedIsNamed(String schema, String named) {
-        assertThat(Walks.refusal(Kind.JSON_SCHEMA, schema)).startsWith("json_schema: ").contains(named);
+        assertThat(Walks.refusal(Kind.JSON_SCHEMA, schema))
+                .startsWith("json_schema: ")
+                .contains(named);
     }
 }

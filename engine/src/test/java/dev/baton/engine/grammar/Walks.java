@@ -18,8 +18,10 @@ import org.jspecify.annotations.Nullable;
 /** "Models" that pick any token that is allowed, over vocabularies made for tests. */
 final class Walks {
     private static final String[] FRAGMENTS = {
-        "{\"", "\":", "\": ", "\",", "\", \"", "\"}", "}", "},{", "]]", "[[", "[\"", "\"]", "{}", "[]", "null", "true", "false",
-        "},\n", "\n  ", "\n    ", "\\\"", "\\u00", "0.", "12", "-1", "1e", "a", "ab", "abc", "name", "\"name\"", " the", "é", "日本",
+        "{\"", "\":", "\": ", "\",", "\", \"", "\"}", "}", "},{", "]]", "[[", "[\"", "\"]", "{}", "[]", "null", "true",
+                "false",
+        "},\n", "\n  ", "\n    ", "\\\"", "\\u00", "0.", "12", "-1", "1e", "a", "ab", "abc", "name", "\"name\"", " the",
+                "é", "日本",
         "😀", "\"😀", "\"\"", "}}", "}}}", "]}", "]}]", "::", ", ", ": "
     };
 
@@ -51,8 +53,7 @@ final class Walks {
             }
         }
         int first = tokens.size();
-        return GrammarVocabulary.of(
-                size, id -> id < first ? tokens.get(id) : new byte[0], List.of(first, first + 1));
+        return GrammarVocabulary.of(size, id -> id < first ? tokens.get(id) : new byte[0], List.of(first, first + 1));
     }
 
     static Grammar compile(GrammarVocabulary vocabulary, GrammarSpec.Kind kind, String text) {
@@ -66,7 +67,8 @@ final class Walks {
      *
      * @return null when {@code most} tokens did not end it
      */
-    static @Nullable String walk(Grammar grammar, GrammarVocabulary vocabulary, Random random, int most, boolean check) {
+    static @Nullable String walk(
+            Grammar grammar, GrammarVocabulary vocabulary, Random random, int most, boolean check) {
         Matcher matcher = grammar.matcher();
         long[] mask = new long[vocabulary.maskWords()];
         ByteArrayOutputStream out = new ByteArrayOutputStream();
@@ -130,7 +132,10 @@ final class Walks {
     /** Strictly decoded: half a character is an error. */
     static String utf8(byte[] bytes) {
         try {
-            return StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes)).toString();
+            return StandardCharsets.UTF_8
+                    .newDecoder()
+                    .decode(ByteBuffer.wrap(bytes))
+                    .toString();
         } catch (CharacterCodingException e) {
             throw new AssertionError("not UTF-8: " + new String(bytes, StandardCharsets.UTF_8), e);
         }

@@ -95,7 +95,8 @@ class StopMatcherTest {
 
     @Test
     void expressionsThatCannotBeServedAreNamed() {
-        for (var bad : java.util.Map.of("a*", "matches the empty text", "a$", "'$' is not supported", "(?=a)b", "lookahead")
+        for (var bad : java.util.Map.of(
+                        "a*", "matches the empty text", "a$", "'$' is not supported", "(?=a)b", "lookahead")
                 .entrySet()) {
             org.assertj.core.api.Assertions.assertThatThrownBy(
                             () -> new StopMatcher(List.of(), List.of(bad.getKey()), false))

@@ -83,7 +83,8 @@ class ControlStatisticsTest {
             }
             logit -= output * p.frequencyPenalty() + (output > 0 ? p.presencePenalty() : 0);
             logit += p.logitBias().getOrDefault(id, 0f);
-            boolean held = TOKENS.length - PROMPT < p.minNewTokens() && (id == 7 || p.stopTokenIds().contains(id));
+            boolean held = TOKENS.length - PROMPT < p.minNewTokens()
+                    && (id == 7 || p.stopTokenIds().contains(id));
             logits[id] = held || (allowed >>> id & 1) == 0 ? Double.NEGATIVE_INFINITY : logit / p.temperature();
         }
         double[] probability = softmax(logits);
@@ -134,14 +135,15 @@ class ControlStatisticsTest {
         Sampler sampler = new Sampler(8, List.of(7));
         int[] counts = new int[8];
         for (int i = 0; i < DRAWS; i++) {
-            counts[sampler.choose(
-                    LOGITS.clone(),
-                    control.params,
-                    TOKENS,
-                    PROMPT,
-                    TOKENS.length,
-                    i,
-                    control.allowed == 0xFF ? null : new long[] {control.allowed})]++;
+            counts[
+                    sampler.choose(
+                            LOGITS.clone(),
+                            control.params,
+                            TOKENS,
+                            PROMPT,
+                            TOKENS.length,
+                            i,
+                            control.allowed == 0xFF ? null : new long[] {control.allowed})]++;
         }
         double statistic = 0;
         int possible = 0;

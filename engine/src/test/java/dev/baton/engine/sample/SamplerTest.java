@@ -18,24 +18,24 @@ class SamplerTest {
     /** A choice that only differs from the default where it says so. */
     private static SamplingParams params(float temperature, float topP, int topK, float minP) {
         return SamplingParams.DEFAULT.toBuilder()
-.maxNewTokens(100)
-.temperature(temperature)
-.topP(topP)
-.topK(topK)
-.minP(minP)
-.build();
+                .maxNewTokens(100)
+                .temperature(temperature)
+                .topP(topP)
+                .topK(topK)
+                .minP(minP)
+                .build();
     }
 
     private static SamplingParams penalties(
             float frequency, float presence, float repetition, Map<Integer, Float> bias) {
         return SamplingParams.DEFAULT.toBuilder()
-.maxNewTokens(100)
-.temperature(0)
-.frequencyPenalty(frequency)
-.presencePenalty(presence)
-.repetitionPenalty(repetition)
-.logitBias(bias)
-.build();
+                .maxNewTokens(100)
+                .temperature(0)
+                .frequencyPenalty(frequency)
+                .presencePenalty(presence)
+                .repetitionPenalty(repetition)
+                .logitBias(bias)
+                .build();
     }
 
     private static float[] randomLogits(Random random, int vocabulary, double spread) {
@@ -221,11 +221,11 @@ class SamplerTest {
     @Test
     void endTokensAreHeldBackUntilTheLeastLength() {
         SamplingParams atLeastTwo = SamplingParams.DEFAULT.toBuilder()
-.maxNewTokens(10)
-.minNewTokens(2)
-.temperature(0)
-.stopTokenIds(List.of(3))
-.build();
+                .maxNewTokens(10)
+                .minNewTokens(2)
+                .temperature(0)
+                .stopTokenIds(List.of(3))
+                .build();
         Sampler sampler = new Sampler(5, List.of(1));
         float[] logits = {0, 9, 1, 8, 2};
         int[] tokens = {0, 0, 4, 4, 0};

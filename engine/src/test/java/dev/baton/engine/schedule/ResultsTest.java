@@ -9,7 +9,6 @@ import dev.baton.protocol.FinishReason;
 import dev.baton.protocol.SamplingParams;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 
@@ -61,14 +60,14 @@ class ResultsTest {
 
     private static SamplingParams params(int max, int min, List<String> stop, boolean ignoreEos, boolean noTrim) {
         return SamplingParams.DEFAULT.toBuilder()
-.maxNewTokens(max)
-.minNewTokens(min)
-.temperature(0)
-.stop(stop)
-.stopTokenIds(List.of(9))
-.ignoreEos(ignoreEos)
-.noStopTrim(noTrim)
-.build();
+                .maxNewTokens(max)
+                .minNewTokens(min)
+                .temperature(0)
+                .stop(stop)
+                .stopTokenIds(List.of(9))
+                .ignoreEos(ignoreEos)
+                .noStopTrim(noTrim)
+                .build();
     }
 
     @Test

@@ -258,7 +258,8 @@ public final class LaunchFlags {
         register(new Flag(name, List.of(aliases), type, standard, List.of(), support, meaning));
     }
 
-    private static void choice(String name, @Nullable String standard, List<String> choices, Support support, String meaning) {
+    private static void choice(
+            String name, @Nullable String standard, List<String> choices, Support support, String meaning) {
         register(new Flag(name, List.of(), TEXT, standard, choices, support, meaning));
     }
 

@@ -55,7 +55,8 @@ public final class ChatChunks {
     public void reasoning(
             JsonBytes out, int index, String text, @Nullable ChatLogprobs logprobs, @Nullable Usage usage) {
         out.raw(head).raw("{\"index\":").number(index);
-        out.raw(",\"delta\":{\"role\":null,\"content\":null,\"reasoning_content\":").string(text);
+        out.raw(",\"delta\":{\"role\":null,\"content\":null,\"reasoning_content\":")
+                .string(text);
         out.raw(",\"tool_calls\":null},\"logprobs\":");
         logprobs(out, logprobs);
         end(out, null, usage);
@@ -92,8 +93,7 @@ public final class ChatChunks {
     }
 
     /** The last chunk of a choice. */
-    public void finish(
-            JsonBytes out, int index, FinishReason reason, boolean calledTools, @Nullable Usage usage) {
+    public void finish(JsonBytes out, int index, FinishReason reason, boolean calledTools, @Nullable Usage usage) {
         out.raw(head).raw("{\"index\":").number(index);
         out.raw(",\"delta\":{\"role\":null,\"content\":null,\"reasoning_content\":null,\"tool_calls\":null},");
         out.raw("\"logprobs\":null,");
@@ -178,7 +178,11 @@ public final class ChatChunks {
         } else {
             for (int i = 0; i < calls.size(); i++) {
                 Call call = calls.get(i);
-                out.raw(i == 0 ? "[" : ",").raw("{\"index\":").number(i).raw(",\"id\":").string(call.id);
+                out.raw(i == 0 ? "[" : ",")
+                        .raw("{\"index\":")
+                        .number(i)
+                        .raw(",\"id\":")
+                        .string(call.id);
                 out.raw(",\"type\":\"function\",\"function\":{\"name\":").string(call.function);
                 out.raw(",\"arguments\":").string(call.arguments).raw("}}");
             }

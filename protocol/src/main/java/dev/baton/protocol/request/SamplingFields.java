@@ -137,8 +137,8 @@ final class SamplingFields {
             return;
         }
         if (grammar != null) {
-            throw invalid("Only one of regex, json_schema, or ebnf can be set. (" + grammar.kind().field() + " and "
-                    + kind.field() + " are.)");
+            throw invalid("Only one of regex, json_schema, or ebnf can be set. ("
+                    + grammar.kind().field() + " and " + kind.field() + " are.)");
         }
         grammar = new GrammarSpec(kind, text);
     }

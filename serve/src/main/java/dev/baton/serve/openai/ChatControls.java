@@ -36,8 +36,7 @@ final class ChatControls {
     }
 
     private boolean mustCall() {
-        return tools != null
-                && (tools.choice() == ToolUse.Choice.REQUIRED || tools.choice() == ToolUse.Choice.NAMED);
+        return tools != null && (tools.choice() == ToolUse.Choice.REQUIRED || tools.choice() == ToolUse.Choice.NAMED);
     }
 
     /** The variables of the chat template. */
@@ -60,7 +59,8 @@ final class ChatControls {
     }
 
     /** Makes what divides one choice's text; null when it is plain text. */
-    @Nullable Supplier<ChatParts> parts(String prompt) {
+    @Nullable
+    Supplier<ChatParts> parts(String prompt) {
         ChatParts.Reasoning reasoning = reasoningParser == null || !body.separateReasoning()
                 ? null
                 : new ChatParts.Reasoning(begun(prompt), body.streamReasoning());
@@ -95,7 +95,9 @@ final class ChatControls {
             }
             grammar = ToolGrammar.of(format, tools);
         }
-        if (grammar != null && reasoningParser != null && !prompt.stripTrailing().endsWith(THOUGHT)) {
+        if (grammar != null
+                && reasoningParser != null
+                && !prompt.stripTrailing().endsWith(THOUGHT)) {
             grammar = ToolGrammar.afterReasoning(grammar, begun(prompt));
         }
         return grammar == sampling.grammar()

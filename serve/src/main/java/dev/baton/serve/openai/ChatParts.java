@@ -34,7 +34,9 @@ final class ChatParts implements ToolEvents {
         final String id = "call_" + Long.toHexString(ThreadLocalRandom.current().nextLong() | Long.MIN_VALUE);
         final String function;
         final StringBuilder arguments = new StringBuilder();
-        @Nullable String raw;
+
+        @Nullable
+        String raw;
 
         Call(String function) {
             this.function = function;
@@ -149,8 +151,7 @@ final class ChatParts implements ToolEvents {
     }
 
     /** Frames for what no frame has told; log probabilities go with the first of them. */
-    void frames(
-            JsonBytes out, ChatChunks chunks, int index, @Nullable ChatLogprobs logprobs, @Nullable Usage usage) {
+    void frames(JsonBytes out, ChatChunks chunks, int index, @Nullable ChatLogprobs logprobs, @Nullable Usage usage) {
         ChatLogprobs rest = logprobs;
         for (Delta delta : untold) {
             Reply.data(out);
@@ -172,12 +173,7 @@ final class ChatParts implements ToolEvents {
     }
 
     /** The choice of a reply that is not streamed. */
-    void whole(
-            JsonBytes out,
-            ChatChunks chunks,
-            int index,
-            @Nullable ChatLogprobs logprobs,
-            FinishReason reason) {
+    void whole(JsonBytes out, ChatChunks chunks, int index, @Nullable ChatLogprobs logprobs, FinishReason reason) {
         List<ChatChunks.Call> told = calls.stream()
                 .filter(call -> call.raw == null)
                 .map(call -> new ChatChunks.Call(call.id, call.function, call.arguments.toString()))

@@ -25,8 +25,8 @@ class ChatControlsTest {
     }
 
     private static String body(String more) {
-        return "{\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],\"stop_token_ids\":[126],\"max_tokens\":400," + more
-                + "}";
+        return "{\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],\"stop_token_ids\":[126],\"max_tokens\":400,"
+                + more + "}";
     }
 
     /** The model says this and then a stop token. */
@@ -35,7 +35,9 @@ class ChatControlsTest {
     }
 
     private JsonNode chat(String more) throws Exception {
-        return fixture.postJson("/v1/chat/completions", body(more)).path("choices").get(0);
+        return fixture.postJson("/v1/chat/completions", body(more))
+                .path("choices")
+                .get(0);
     }
 
     private GrammarSpec grammar() {
@@ -52,7 +54,8 @@ class ChatControlsTest {
         says("x");
         chat("\"response_format\":{\"type\":\"json_object\"}");
         assertThat(grammar()).isEqualTo(new GrammarSpec(GrammarSpec.Kind.JSON_SCHEMA, "{\"type\":\"object\"}"));
-        chat("\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\",\"schema\":{\"type\":\"integer\"}}}");
+        chat(
+                "\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\",\"schema\":{\"type\":\"integer\"}}}");
         assertThat(grammar()).isEqualTo(new GrammarSpec(GrammarSpec.Kind.JSON_SCHEMA, "{\"type\":\"integer\"}"));
         chat("\"regex\":\"a+\"");
         assertThat(grammar()).isEqualTo(new GrammarSpec(GrammarSpec.Kind.REGEX, "a+"));
@@ -60,7 +63,8 @@ class ChatControlsTest {
                 "\"response_format\":{\"type\":\"xml\"}",
                 "\"response_format\":{\"type\":\"json_schema\"}",
                 "\"regex\":\"a\",\"ebnf\":\"root ::= \\\"a\\\"\"")) {
-            assertThat(fixture.post("/v1/chat/completions", body(bad)).statusCode()).isEqualTo(400);
+            assertThat(fixture.post("/v1/chat/completions", body(bad)).statusCode())
+                    .isEqualTo(400);
         }
     }
 
@@ -76,7 +80,8 @@ class ChatControlsTest {
         assertThat(call.path("function").path("name").asString()).isEqualTo("add");
         assertThat(call.path("function").path("arguments").asString()).isEqualTo("{\"a\": 1}");
         assertThat(choice.path("finish_reason").asString()).isEqualTo("tool_calls");
-        assertThat(fixture.engine.submitted.getLast().sampling().skipSpecialTokens()).isFalse();
+        assertThat(fixture.engine.submitted.getLast().sampling().skipSpecialTokens())
+                .isFalse();
         assertThat(grammar()).isNull();
     }
 
@@ -84,8 +89,8 @@ class ChatControlsTest {
     void reasoningAndCallsAreStreamedAsDeltas() throws Exception {
         says("<think>\nadd?\n</think>\n\n<tool_call>\n{\"name\": \"add\", \"arguments\": {\"a\": 1}}\n</tool_call>\n"
                 + "<tool_call>\n{\"name\": \"now\", \"arguments\": {}}\n</tool_call>");
-        String stream =
-                fixture.post("/v1/chat/completions", body("\"stream\":true," + TOOLS)).body();
+        String stream = fixture.post("/v1/chat/completions", body("\"stream\":true," + TOOLS))
+                .body();
         StringBuilder thought = new StringBuilder();
         StringBuilder content = new StringBuilder();
         StringBuilder calls = new StringBuilder();
@@ -102,7 +107,8 @@ class ChatControlsTest {
                 JsonNode function = call.path("function");
                 if (function.has("name")) {
                     assertThat(call.path("id").asString()).startsWith("call_");
-                    calls.append(call.path("index").asInt()).append(function.path("name").asString());
+                    calls.append(call.path("index").asInt())
+                            .append(function.path("name").asString());
                 }
                 calls.append(function.path("arguments").asString());
             }
@@ -140,7 +146,9 @@ class ChatControlsTest {
                 "\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"sub\"}}," + TOOLS,
                 "\"tools\":[{\"type\":\"function\",\"function\":{}}]",
                 "\"tool_choice\":\"required\",\"regex\":\"a\"," + TOOLS)) {
-            assertThat(fixture.post("/v1/chat/completions", body(bad)).statusCode()).as(bad).isEqualTo(400);
+            assertThat(fixture.post("/v1/chat/completions", body(bad)).statusCode())
+                    .as(bad)
+                    .isEqualTo(400);
         }
     }
 }

@@ -129,7 +129,8 @@ final class CallReader {
         if (seen.length() > MAX_NAME + end.length()) {
             return Result.FAILED;
         }
-        if (seen.length() < end.length() || !seen.substring(seen.length() - end.length()).equals(end)) {
+        if (seen.length() < end.length()
+                || !seen.substring(seen.length() - end.length()).equals(end)) {
             return Result.MORE;
         }
         String text = seen.substring(0, seen.length() - end.length());

@@ -27,8 +27,8 @@ public enum ToolCallFormat {
     /** A JSON array of objects: what a grammar asks of a model for which no parser was named. */
     JSON_ARRAY(List.of(""), "", "parameters", null, List.of(), "[,]");
 
-    private static final Map<String, ToolCallFormat> BY_NAME = Map.of(
-            "qwen", QWEN, "qwen25", QWEN, "hermes", QWEN, "llama3", LLAMA3, "deepseekv3", DEEPSEEKV3);
+    private static final Map<String, ToolCallFormat> BY_NAME =
+            Map.of("qwen", QWEN, "qwen25", QWEN, "hermes", QWEN, "llama3", LLAMA3, "deepseekv3", DEEPSEEKV3);
 
     private final List<String> openings;
     private final String closing;
@@ -68,12 +68,14 @@ public enum ToolCallFormat {
     }
 
     /** Key of the arguments beside {@code name}; null where the name stands outside of the object. */
-    @Nullable String argumentsKey() {
+    @Nullable
+    String argumentsKey() {
         return argumentsKey;
     }
 
     /** What stands between a name and its arguments; null where the name is in the object. */
-    @Nullable String nameEnd() {
+    @Nullable
+    String nameEnd() {
         return nameEnd;
     }
 

@@ -129,7 +129,8 @@ public final class ToolCallParser {
     }
 
     private void outside(char c) {
-        boolean between = atStart && format.dividers().indexOf(c) >= 0 && (calls > 0 || format == ToolCallFormat.JSON_ARRAY);
+        boolean between =
+                atStart && format.dividers().indexOf(c) >= 0 && (calls > 0 || format == ToolCallFormat.JSON_ARRAY);
         if (Character.isWhitespace(c) || between) {
             space.append(c);
             return;

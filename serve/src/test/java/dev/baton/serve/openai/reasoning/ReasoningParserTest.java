@@ -50,7 +50,8 @@ class ReasoningParserTest {
     @Test
     void reasoningThatIsNotStreamedComesInOnePiece() {
         StringBuilder pieces = new StringBuilder();
-        ReasoningParser parser = new ReasoningParser(true, false, t -> pieces.append('[').append(t).append(']'), t -> {});
+        ReasoningParser parser = new ReasoningParser(
+                true, false, t -> pieces.append('[').append(t).append(']'), t -> {});
         for (String piece : "one two three</think>done".split("(?<=e)")) {
             parser.push(piece);
         }

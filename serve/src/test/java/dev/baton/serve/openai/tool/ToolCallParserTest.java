@@ -80,7 +80,12 @@ class ToolCallParserTest {
             node.put("city", "Zürich \"old\" {town} </tool_call> \n ]").put("n", random.nextInt(100) / 4.0);
         }
         if (random.nextBoolean()) {
-            node.putArray("list").add(true).addNull().addObject().put("name", "x").put("arguments", "y");
+            node.putArray("list")
+                    .add(true)
+                    .addNull()
+                    .addObject()
+                    .put("name", "x")
+                    .put("arguments", "y");
         }
         return node.toString();
     }
@@ -145,7 +150,9 @@ class ToolCallParserTest {
             }
             for (int call = 0; call < whole.names.size(); call++) {
                 if (whole.order.contains("end" + call)) {
-                    assertThat(JSON.readTree(whole.arguments.get(call).toString()).isObject()).isTrue();
+                    assertThat(JSON.readTree(whole.arguments.get(call).toString())
+                                    .isObject())
+                            .isTrue();
                 }
             }
         }
@@ -167,16 +174,21 @@ class ToolCallParserTest {
         }
         String json = "{\"answer\": {\"name\": \"add\", \"parameters\": {}}}";
         assertThat(parse(ToolCallFormat.LLAMA3, json).text.toString()).isEqualTo(json);
-        assertThat(parse(ToolCallFormat.LLAMA3, "x {\"name\":\"add\",\"parameters\":{}}").names).isEmpty();
+        assertThat(parse(ToolCallFormat.LLAMA3, "x {\"name\":\"add\",\"parameters\":{}}").names)
+                .isEmpty();
     }
 
     @Test
     void otherWritingsOfCalls() {
-        Told late = parse(ToolCallFormat.QWEN, "<tool_call>{\"arguments\":{\"a\":1},\"id\":7,\"name\":\"add\"}</tool_call> ok");
+        Told late = parse(
+                ToolCallFormat.QWEN, "<tool_call>{\"arguments\":{\"a\":1},\"id\":7,\"name\":\"add\"}</tool_call> ok");
         assertThat(late.names).containsExactly("add");
         assertThat(late.arguments.getFirst().toString()).isEqualTo("{\"a\":1}");
         assertThat(late.text.toString()).isEqualTo(" ok");
-        assertThat(parse(ToolCallFormat.QWEN, "<tool_call>{\"name\":\"add\"}").arguments.getFirst().toString())
+        assertThat(parse(ToolCallFormat.QWEN, "<tool_call>{\"name\":\"add\"}")
+                        .arguments
+                        .getFirst()
+                        .toString())
                 .isEqualTo("{}");
         Told tagged = parse(ToolCallFormat.LLAMA3, "<|python_tag|>{\"name\":\"add\",\"parameters\":{\"a\":2}}");
         assertThat(tagged.arguments.getFirst().toString()).isEqualTo("{\"a\":2}");
