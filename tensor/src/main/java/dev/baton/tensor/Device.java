@@ -1,6 +1,7 @@
 package dev.baton.tensor;
 
 import dev.baton.model.DType;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
 /**
@@ -11,6 +12,14 @@ import java.lang.foreign.MemorySegment;
 public interface Device extends AutoCloseable {
     /** What the device is, for logs and {@code environment.json}. */
     DeviceInfo info();
+
+    /**
+     * F32 or BF16: the type of the activations that operators hand to each other on this device. The residual stream,
+     * logits and gate scores are F32 everywhere.
+     */
+    default DType activationType() {
+        return DType.F32;
+    }
 
     /** The operators. */
     Ops ops();
@@ -33,6 +42,30 @@ public interface Device extends AutoCloseable {
 
     /** Copies a dense tensor to host memory, after every operator queued before. */
     void toHost(Tensor source, MemorySegment host);
+
+    /**
+     * Host memory that copies to and from the device run fastest with. Lives as long as the device. A copy from it may
+     * still be under way when {@link #toDevice} returns: it may be written again after {@link #synchronize} or {@link
+     * #toHost}.
+     */
+    default MemorySegment hostBuffer(long bytes) {
+        return Arena.ofAuto().allocate(bytes, 64);
+    }
+
+    /** Whether {@link #capture} works here. */
+    default boolean capturesGraphs() {
+        return false;
+    }
+
+    /**
+     * Records the operators that {@code work} queues, without running them. They must have run once before with the same
+     * tensors, so that nothing is allocated or prepared any more.
+     *
+     * @throws TensorException UNAVAILABLE on a device that cannot
+     */
+    default Graph capture(Runnable work) {
+        throw new TensorException(TensorException.Code.UNAVAILABLE, info().kind() + " devices record no graphs");
+    }
 
     /** Waits until every queued operator has finished. */
     void synchronize();

@@ -14,6 +14,8 @@ public final class TensorException extends RuntimeException {
         OUT_OF_MEMORY,
         /** A device, driver or library is missing or too old. */
         UNAVAILABLE,
+        /** The device reported an error: a kernel that failed, a fault of the card. Its work is lost. */
+        FAULT,
         /** Another rank did not arrive within the deadline, or failed. */
         PEER
     }

@@ -1,6 +1,9 @@
 package dev.baton.bench.forward;
 
+import dev.baton.cuda.CudaDevice;
+import dev.baton.cuda.CudaOptions;
 import dev.baton.engine.forward.DirectRun;
+import dev.baton.engine.forward.RunnerOptions;
 import dev.baton.engine.parallel.DeviceSupplier;
 import dev.baton.engine.parallel.LoadOptions;
 import dev.baton.engine.parallel.ModelLoader;
@@ -26,7 +29,7 @@ import java.util.Random;
  * <pre>
  * OneBatch --model-path DIR [--load-format dummy] [--batch-size 1] [--input-len 512] [--output-len 32] [--threads 2]
  *     [--tp-size 1] [--kernels vector] [--kv-cache-dtype f32] [--chunk-size 2048] [--repeats 3] [--json]
- *     [--operators]
+ *     [--operators] [--device cpu|cuda] [--dtype bf16]
  * </pre>
  */
 public final class OneBatch {
@@ -46,7 +49,9 @@ public final class OneBatch {
             int chunkTokens,
             int repeats,
             boolean json,
-            boolean operators) {
+            boolean operators,
+            boolean cuda,
+            DType activations) {
         static Settings parse(String[] arguments) {
             Arguments a = new Arguments(arguments);
             return new Settings(
@@ -62,7 +67,9 @@ public final class OneBatch {
                     a.number("--chunk-size", 2048),
                     a.number("--repeats", 3),
                     a.flag("--json"),
-                    a.flag("--operators"));
+                    a.flag("--operators"),
+                    a.text("--device", "cpu").equals("cuda"),
+                    DType.valueOf(a.text("--dtype", "bf16").toUpperCase(Locale.ROOT)));
         }
     }
 
@@ -95,9 +102,12 @@ public final class OneBatch {
                 .maxStepTokens(Math.max(settings.chunkTokens(), settings.batchSize()))
                 .maxTotalTokens(settings.batchSize() * perSequence)
                 .memoryFraction(0.9)
+                .logitRows(Math.max(RunnerOptions.DEFAULT_LOGIT_ROWS, settings.batchSize()))
                 .build();
-        DeviceSupplier devices = (rank, ranks) -> CpuDevice.open(
-                CpuOptions.of(Math.max(1, settings.threads() / ranks)).withKernels(settings.kernels()));
+        DeviceSupplier devices = settings.cuda()
+                ? (rank, ranks) -> CudaDevice.open(CudaOptions.of(rank, settings.activations()))
+                : (rank, ranks) -> CpuDevice.open(CpuOptions.of(Math.max(1, settings.threads() / ranks))
+                        .withKernels(settings.kernels()));
         try (RankGroup group = ModelLoader.load(settings.model(), options, devices)) {
             new Run(settings, group).all();
         }

@@ -24,9 +24,9 @@ public final class Decoder {
 
     /** F32 [T, hidden]: the residual stream. */
     private final BufferSpec residual;
-    /** F32 [T, hidden]: a block's normed input. */
+    /** [T, hidden]: a block's normed input. */
     private final BufferSpec normed;
-    /** F32 [T, hidden]: a block's result, not yet added to the residual. */
+    /** [T, hidden]: a block's result, not yet added to the residual. */
     private final BufferSpec result;
     /** F32 [S, hidden]: rows whose logits are computed. */
     private final BufferSpec chosen;
@@ -41,14 +41,14 @@ public final class Decoder {
         ArchitectureSpec spec = Architectures.of(config);
         WeightNames names = spec.names();
         int hidden = config.hiddenSize();
-        this.stepBuffers = new WorkspacePlan();
-        this.logitBuffers = new WorkspacePlan();
+        this.stepBuffers = new WorkspacePlan(weights.device().activationType());
+        this.logitBuffers = new WorkspacePlan(weights.device().activationType());
         this.epsilon = (float) config.rmsNormEpsilon();
         this.residual = stepBuffers.floats("residual", hidden);
-        this.normed = stepBuffers.floats("normed", hidden);
-        this.result = stepBuffers.floats("result", hidden);
+        this.normed = stepBuffers.activations("normed", hidden);
+        this.result = stepBuffers.activations("result", hidden);
         this.chosen = stepBuffers.floats("chosen", hidden);
-        this.chosenResult = stepBuffers.floats("chosenResult", hidden);
+        this.chosenResult = stepBuffers.activations("chosenResult", hidden);
 
         Rope rope = options.ropePrecision().apply(Rope.of(config.rope()));
         Tensor table = WeightLoader.upload(
@@ -113,7 +113,7 @@ public final class Decoder {
      * wanted tokens are computed further.
      *
      * @param wanted I32 [S], ascending rows of the step whose logits are wanted
-     * @return F32 [S, hidden], their final normed states; valid until the next call
+     * @return [S, hidden], their final normed states; valid until the next call
      */
     public Tensor forward(ForwardContext context, LayerHook hook, Tensor wanted) {
         Ops ops = context.ops();
@@ -160,10 +160,15 @@ public final class Decoder {
      * Logits of some of the states that {@link #forward} returned.
      *
      * @param workspace of {@link #logitBuffers}
-     * @param states F32 [rows, hidden]
+     * @param states [rows, hidden]
      * @return F32 [rows, vocabulary], valid until the next call
      */
     public Tensor logits(ForwardContext context, Workspace workspace, Tensor states) {
         return head.forward(context, workspace, states);
+    }
+
+    /** Where {@link #logits} leaves its result. */
+    public BufferSpec logitsBuffer() {
+        return head.logits();
     }
 }

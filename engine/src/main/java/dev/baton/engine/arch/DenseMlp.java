@@ -12,9 +12,9 @@ final class DenseMlp implements MlpBlock {
     private final Weight up;
     /** [hidden, intermediate] */
     private final Weight down;
-    /** F32 [T, intermediate] */
+    /** [T, intermediate] */
     private final BufferSpec gated;
-    /** F32 [T, intermediate] */
+    /** [T, intermediate] */
     private final BufferSpec raised;
 
     /** @param what names the intermediate size in errors */
@@ -32,8 +32,8 @@ final class DenseMlp implements MlpBlock {
         this.gate = weights.rows(prefix + names.gate(), intermediate, hidden, first, count, false);
         this.up = weights.rows(prefix + names.up(), intermediate, hidden, first, count, false);
         this.down = weights.columns(prefix + names.down(), hidden, intermediate, first, count, false);
-        this.gated = workspace.floats("mlp.gate", count);
-        this.raised = workspace.floats("mlp.up", count);
+        this.gated = workspace.activations("mlp.gate", count);
+        this.raised = workspace.activations("mlp.up", count);
     }
 
     @Override

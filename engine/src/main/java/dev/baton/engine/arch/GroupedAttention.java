@@ -73,10 +73,10 @@ final class GroupedAttention implements AttentionBlock {
         this.queryNorm = spec.queryKeyNorm() ? weights.vector(prefix + "q_norm.weight", headDim) : null;
         this.keyNorm = spec.queryKeyNorm() ? weights.vector(prefix + "k_norm.weight", headDim) : null;
 
-        this.queries = workspace.floats("attention.query", heads * headDim);
-        this.keys = workspace.floats("attention.key", kvHeads * headDim);
-        this.values = workspace.floats("attention.value", kvHeads * headDim);
-        this.attended = workspace.floats("attention.out", heads * headDim);
+        this.queries = workspace.activations("attention.query", heads * headDim);
+        this.keys = workspace.activations("attention.key", kvHeads * headDim);
+        this.values = workspace.activations("attention.value", kvHeads * headDim);
+        this.attended = workspace.activations("attention.out", heads * headDim);
     }
 
     @Override

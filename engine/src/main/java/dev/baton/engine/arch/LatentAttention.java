@@ -53,7 +53,7 @@ final class LatentAttention implements AttentionBlock {
     private final Buffers buffers;
 
     /**
-     * Buffers of a step, F32; h stands for this rank's heads.
+     * Buffers of a step, activations; h stands for this rank's heads.
      *
      * @param queryLatent [T, qLoraRank]; null when queries are projected directly
      * @param query [T, h * (nope + rope)]
@@ -131,17 +131,17 @@ final class LatentAttention implements AttentionBlock {
                 heads * valueDim,
                 config.outputBias() && shard.rank() == 0);
         this.buffers = new Buffers(
-                mla.hasQueryLowRank() ? workspace.floats("attention.queryLatent", mla.qLoraRank()) : null,
-                workspace.floats("attention.query", heads * queryDim),
-                workspace.floats("attention.latent", latentDim + ropeDim),
-                workspace.floats("attention.queryNope", heads * nopeDim),
-                workspace.floats("attention.absorbed", heads * latentDim),
-                workspace.floats("attention.absorbedQuery", heads * (latentDim + ropeDim)),
+                mla.hasQueryLowRank() ? workspace.activations("attention.queryLatent", mla.qLoraRank()) : null,
+                workspace.activations("attention.query", heads * queryDim),
+                workspace.activations("attention.latent", latentDim + ropeDim),
+                workspace.activations("attention.queryNope", heads * nopeDim),
+                workspace.activations("attention.absorbed", heads * latentDim),
+                workspace.activations("attention.absorbedQuery", heads * (latentDim + ropeDim)),
                 // A step takes one form or the other, so that these share memory with the absorbed ones.
-                workspace.floats("attention.absorbed", heads * upDim),
-                workspace.floats("attention.absorbedQuery", heads * queryDim),
-                workspace.floats("attention.value", heads * valueDim),
-                workspace.floats("attention.out", heads * valueDim));
+                workspace.activations("attention.absorbed", heads * upDim),
+                workspace.activations("attention.absorbedQuery", heads * queryDim),
+                workspace.activations("attention.value", heads * valueDim),
+                workspace.activations("attention.out", heads * valueDim));
     }
 
     @Override

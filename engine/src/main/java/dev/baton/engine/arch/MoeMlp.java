@@ -32,7 +32,7 @@ final class MoeMlp implements MlpBlock {
     private final BufferSpec chosen;
     /** F32 [T, topK] */
     private final BufferSpec weightOfChosen;
-    /** F32 [T, hidden] */
+    /** [T, hidden] */
     private final BufferSpec sharedOut;
 
     MoeMlp(
@@ -62,7 +62,7 @@ final class MoeMlp implements MlpBlock {
         this.logits = workspace.floats("moe.logits", moe.experts());
         this.chosen = workspace.reserve("moe.ids", DType.I32, moe.topK());
         this.weightOfChosen = workspace.floats("moe.weights", moe.topK());
-        this.sharedOut = workspace.floats("moe.shared", hidden);
+        this.sharedOut = workspace.activations("moe.shared", hidden);
     }
 
     private static ExpertWeights experts(

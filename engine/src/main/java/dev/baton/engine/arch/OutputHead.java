@@ -46,6 +46,11 @@ final class OutputHead {
         this.gathered = ranks == 1 ? null : workspace.floats("logits.gathered", ranks * shardRows);
     }
 
+    /** F32 [rows, vocabulary], where {@link #forward} leaves its result. */
+    BufferSpec logits() {
+        return logits;
+    }
+
     /**
      * @param workspace of the logits, as many rows as a slice has
      * @param x normed hidden states, F32 [S, hidden]

@@ -10,6 +10,7 @@ import dev.baton.tensor.Tensor;
  * @param ids I32 [T]
  * @param positions I32 [T]
  * @param slots I32 [T] cache slot of each new token
+ * @param tableIndices I32 [T] where each new token's slot lies in the slot table
  * @param batch who attends to what
  * @param tokenStart [B + 1] on the host
  * @param wholePrompts every sequence begins at position 0 and the step is no decode: nothing but the step's own tokens
@@ -20,6 +21,7 @@ public record StepInputs(
         Tensor ids,
         Tensor positions,
         Tensor slots,
+        Tensor tableIndices,
         AttentionBatch batch,
         int[] tokenStart,
         boolean wholePrompts) {}

@@ -10,6 +10,12 @@ import java.util.Map;
 public final class WorkspacePlan {
     private final Map<String, Integer> indices = new HashMap<>();
     private final List<BufferSpec> widest = new ArrayList<>();
+    private final DType activationType;
+
+    /** @param activationType what blocks hand to each other, see {@link dev.baton.tensor.Device#activationType} */
+    public WorkspacePlan(DType activationType) {
+        this.activationType = activationType;
+    }
 
     /** A buffer [tokens, columns]; the same name gives the same memory, as wide as its widest user. */
     public BufferSpec reserve(String name, DType dtype, int columns) {
@@ -29,6 +35,11 @@ public final class WorkspacePlan {
             widest.set(known, spec);
         }
         return spec;
+    }
+
+    /** Of the device's activation type, as {@link #reserve}. */
+    public BufferSpec activations(String name, int columns) {
+        return reserve(name, activationType, columns);
     }
 
     /** F32 as {@link #reserve}. */

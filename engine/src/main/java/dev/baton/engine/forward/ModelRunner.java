@@ -9,6 +9,7 @@ import dev.baton.engine.arch.StepInputs;
 import dev.baton.engine.arch.WeightLoader;
 import dev.baton.engine.arch.Workspace;
 import dev.baton.engine.forward.RankObserver.Phase;
+import dev.baton.engine.schedule.ForwardMode;
 import dev.baton.engine.schedule.StepPlan;
 import dev.baton.engine.schedule.StepResult;
 import dev.baton.model.DType;
@@ -18,7 +19,6 @@ import dev.baton.tensor.Device;
 import dev.baton.tensor.Ops;
 import dev.baton.tensor.Tensor;
 import dev.baton.tensor.parallel.Communicator;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import org.jspecify.annotations.Nullable;
@@ -59,7 +59,8 @@ public final class ModelRunner {
             Workspace logitWorkspace,
             Tensor rowIndices,
             MemorySegment staging,
-            OutputStage output) {}
+            OutputStage output,
+            DecodeGraphs graphs) {}
 
     /**
      * Loads the rank's weights.
@@ -127,8 +128,12 @@ public final class ModelRunner {
                 new Workspace(device, decoder.stepBuffers(), options.maxStepTokens()),
                 new Workspace(device, decoder.logitBuffers(), options.logitRows()),
                 device.allocate(DType.I32, indices),
-                Arena.ofAuto().allocate(4L * indices, 64),
-                new OutputStage(device, config, options.logitRows()));
+                device.hostBuffer(4L * indices),
+                new OutputStage(device, config, options.logitRows()),
+                new DecodeGraphs(
+                        device,
+                        DecodeGraphs.batchSizes(Math.min(options.maxRows(), options.logitRows())),
+                        options.contextTokens()));
     }
 
     /** The rank's cache. */
@@ -202,12 +207,21 @@ public final class ModelRunner {
         began(Phase.PREPARE);
         m.output().begin(plan);
         m.tables().apply(plan);
-        StepInputs inputs = m.inputs().fill(plan, m.tables());
+        boolean recorded = isRecorded(m, plan);
+        int padded = recorded ? m.graphs().padded(plan.sequences()) : plan.sequences();
+        int longest = longestContext(plan);
+        int contextBound = recorded ? m.graphs().contextBound(longest) : longest;
+        StepInputs inputs = m.inputs().fill(plan, m.tables(), padded, contextBound);
         ended(Phase.PREPARE);
-        if (plan.tokens() > 0) {
-            ForwardContext context = new ForwardContext(
-                    ops, collectives, m.workspace(), m.cache().all(), inputs);
+        ForwardContext context =
+                new ForwardContext(ops, collectives, m.workspace(), m.cache().all(), inputs);
+        if (recorded) {
+            m.graphs().run(padded, contextBound, () -> decode(m, context, padded));
+            take(m, plan, m.logitWorkspace().rows(decoder.logitsBuffer(), padded), 0, plan.sequences());
+            shareIds(m, plan);
+        } else if (plan.tokens() > 0) {
             began(Phase.FORWARD);
+            m.inputs().storeSlots(ops, inputs, m.tables().slotTable());
             Tensor states = decoder.forward(context, hook(plan), wanted(m));
             ended(Phase.FORWARD);
             outputs(m, plan, context, states);
@@ -215,6 +229,33 @@ public final class ModelRunner {
             device.synchronize();
         }
         return m.output().result(plan, startNanos, System.nanoTime());
+    }
+
+    /** A decode step whose every sequence is sampled, which nobody watches. */
+    private boolean isRecorded(Memory m, StepPlan plan) {
+        int sequences = plan.sequences();
+        return plan.mode() == ForwardMode.DECODE
+                && observer == null
+                && layerListener == LayerListener.NONE
+                && communicator.size() == 1
+                && m.graphs().records(sequences)
+                && plan.tokens() == sequences
+                && m.output().rows().count() == sequences;
+    }
+
+    private static int longestContext(StepPlan plan) {
+        int longest = 0;
+        for (int b = 0; b < plan.sequences(); b++) {
+            longest = Math.max(longest, plan.contextLength(b));
+        }
+        return longest;
+    }
+
+    /** What a graph records: from the ids to the largest logits of every sequence. */
+    private void decode(Memory m, ForwardContext context, int sequences) {
+        m.inputs().storeSlots(ops, context.inputs(), m.tables().slotTable());
+        Tensor states = decoder.forward(context, LayerHook.NONE, m.rowIndices().rowRange(0, sequences));
+        m.output().chooseBest(ops, decoder.logits(context, m.logitWorkspace(), states));
     }
 
     private LayerHook hook(StepPlan plan) {
@@ -248,20 +289,24 @@ public final class ModelRunner {
             Tensor logits = decoder.logits(context, m.logitWorkspace(), states.rowRange(from, count));
             ended(Phase.LOGITS);
             if (first) {
-                began(Phase.SAMPLE);
-                output.take(plan, m.tables(), ops, logits, from, count);
-                ended(Phase.SAMPLE);
+                output.chooseBest(ops, logits);
+                take(m, plan, logits, from, count);
             }
         }
         if (rows == 0) {
             device.synchronize();
             return;
         }
-        began(Phase.SAMPLE);
         shareIds(m, plan);
+    }
+
+    private void take(Memory m, StepPlan plan, Tensor logits, int from, int count) {
+        began(Phase.SAMPLE);
+        m.output().take(plan, m.tables(), logits, from, count);
         ended(Phase.SAMPLE);
     }
 
+    /** Every rank learns rank 0's choices and keeps them. */
     private void shareIds(Memory m, StepPlan plan) {
         int[] ids = m.output().nextIds();
         int sequences = plan.sequences();

@@ -64,7 +64,7 @@ final class OutputStage {
         this.sampler = new Sampler(vocabulary, config.eosIds());
         this.logprobs = new Logprobs(vocabulary);
         this.best = device.allocate(DType.I32, logitRows);
-        this.bestOnHost = Arena.ofAuto().allocate(4L * logitRows, 64);
+        this.bestOnHost = device.hostBuffer(4L * logitRows);
         this.staging = hostMemory ? null : Arena.ofAuto().allocate(4L * vocabulary, 64);
         this.logits = new float[vocabulary];
         this.changed = new float[vocabulary];
@@ -120,17 +120,17 @@ final class OutputStage {
         return nextIds;
     }
 
-    /** Chooses and tells about rows {@code [from, from + count)} of {@link #rows}, whose logits are given. */
-    void take(StepPlan plan, StepTables tables, Ops ops, Tensor slice, int from, int count) {
-        boolean anyPlain = false;
-        for (int i = 0; i < count; i++) {
-            anyPlain |= rows.sampled(from + i) && isPlain(plan, rows.sequence(from + i));
-        }
-        if (anyPlain) {
-            Tensor chosen = best.rowRange(0, count);
-            ops.argmax(slice, chosen);
-            device.toHost(chosen, bestOnHost);
-        }
+    /** Queues the choice of each row's largest logit. */
+    void chooseBest(Ops ops, Tensor slice) {
+        ops.argmax(slice, best.rowRange(0, slice.rows()));
+    }
+
+    /**
+     * Chooses and tells about rows {@code [from, from + count)} of {@link #rows}, whose logits are given and whose
+     * largest ones {@link #chooseBest} has found.
+     */
+    void take(StepPlan plan, StepTables tables, Tensor slice, int from, int count) {
+        device.toHost(best.rowRange(0, count), bestOnHost);
         for (int i = 0; i < count; i++) {
             int b = rows.sequence(from + i);
             boolean sampled = rows.sampled(from + i);

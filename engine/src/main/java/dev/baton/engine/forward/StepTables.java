@@ -20,7 +20,7 @@ final class StepTables {
     private final int rows;
     private final int contextTokens;
     private final int capacityTokens;
-    /** I32 [rows, contextTokens] */
+    /** I32 [rows + 1, contextTokens]; the last row belongs to padding sequences and stays zero. */
     private final Tensor slotTable;
     /** [rows][contextTokens], a row made when it is first used. */
     private final int[] @Nullable [] tokens;
@@ -31,12 +31,12 @@ final class StepTables {
         this.rows = rows;
         this.contextTokens = contextTokens;
         this.capacityTokens = capacityTokens;
-        this.slotTable = device.allocate(DType.I32, rows, contextTokens);
+        this.slotTable = device.allocate(DType.I32, rows + 1L, contextTokens);
         this.tokens = new int[rows][];
     }
 
     static long bytes(int rows, int contextTokens) {
-        return 4L * rows * contextTokens;
+        return 4L * (rows + 1L) * contextTokens;
     }
 
     Tensor slotTable() {
@@ -53,11 +53,25 @@ final class StepTables {
         return ids;
     }
 
-    /** Writes the prefixes of entering sequences, then the new tokens' slots and ids. */
+    /** The row of padding sequences. */
+    int paddingRow() {
+        return rows;
+    }
+
+    /** Where the slot of this row's position lies in the table, in elements. */
+    int index(int row, int position) {
+        return row * contextTokens + position;
+    }
+
+    /**
+     * Writes the prefixes of entering sequences, then the new tokens' ids and, where the table lies in host memory,
+     * their slots; elsewhere those go with the step's inputs ({@link StepInputBuffers}).
+     */
     void apply(StepPlan plan) {
         for (StepPlan.Prefix prefix : plan.prefixes()) {
             requireRow(plan, prefix.row());
             requirePositions(plan, prefix.row(), 0, Math.max(prefix.slots().length, prefix.ids().length));
+            requireSlots(prefix.slots(), 0, prefix.slots().length);
             writeSlots(prefix.row(), 0, prefix.slots(), 0, prefix.slots().length);
             System.arraycopy(prefix.ids(), 0, tokens(prefix.row()), 0, prefix.ids().length);
         }
@@ -68,7 +82,10 @@ final class StepTables {
             int count = plan.count(b);
             requireRow(plan, row);
             requirePositions(plan, row, start, count);
-            writeSlots(row, start, plan.slots(), first, count);
+            requireSlots(plan.slots(), first, count);
+            if (hostMemory) {
+                writeSlots(row, start, plan.slots(), first, count);
+            }
             int[] ids = tokens(row);
             for (int i = 0; i < count; i++) {
                 int id = plan.inputIds()[first + i];
@@ -86,7 +103,7 @@ final class StepTables {
         }
     }
 
-    private void writeSlots(int row, int position, int[] slots, int from, int count) {
+    private void requireSlots(int[] slots, int from, int count) {
         for (int i = from; i < from + count; i++) {
             if (slots[i] < 1 || slots[i] > capacityTokens) {
                 throw new EngineException(
@@ -94,16 +111,21 @@ final class StepTables {
                         "cache slot " + slots[i] + " lies outside 1 to " + capacityTokens);
             }
         }
-        long at = ((long) row * contextTokens + position) * 4;
+    }
+
+    private void writeSlots(int row, int position, int[] slots, int from, int count) {
+        long at = index(row, position) * 4L;
         if (hostMemory) {
             MemorySegment.copy(slots, from, slotTable.memory(), ValueLayout.JAVA_INT, at, count);
+            return;
+        }
+        if (count == 0) {
             return;
         }
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment staged = arena.allocate(4L * count, 4);
             MemorySegment.copy(slots, from, staged, ValueLayout.JAVA_INT, 0, count);
-            device.toDevice(
-                    staged, Tensor.dense(slotTable.memory().asSlice(at, 4L * count), DType.I32, Math.max(count, 1)));
+            device.toDevice(staged, Tensor.dense(slotTable.memory().asSlice(at, 4L * count), DType.I32, count));
             device.synchronize();
         }
     }

@@ -1,0 +1,93 @@
+package dev.baton.cuda;
+
+import dev.baton.cuda.Kernels.Source;
+import dev.baton.cuda.driver.GpuInfo;
+import dev.baton.cuda.driver.Kernel;
+import dev.baton.cuda.driver.Launch;
+import dev.baton.tensor.AttentionBatch;
+import dev.baton.tensor.Tensor;
+import dev.baton.tensor.TensorException;
+
+/** Attention over a paged cache: how many blocks share a context, and the two kernels. */
+final class CudaAttention {
+    /** As in attention.cu. */
+    private static final int HEADS = 8;
+
+    private static final int TILE = 32;
+    private static final int MOST_VALUE_DIM = 512;
+    /** Blocks that a multiprocessor should have at least, so that its memory requests overlap. */
+    private static final int BLOCKS_PER_MULTIPROCESSOR = 8;
+
+    private final GpuInfo gpu;
+    private final Launch launch;
+    private final Kernels kernels;
+    private final Scratch scratch;
+
+    CudaAttention(GpuInfo gpu, Launch launch, Kernels kernels, Scratch scratch) {
+        this.gpu = gpu;
+        this.launch = launch;
+        this.kernels = kernels;
+        this.scratch = scratch;
+    }
+
+    void run(
+            Tensor q,
+            Tensor keys,
+            Tensor values,
+            AttentionBatch batch,
+            int heads,
+            int kvHeads,
+            int headDim,
+            int valueDim,
+            float scale,
+            Tensor out) {
+        if (valueDim > MOST_VALUE_DIM || heads % kvHeads != 0 || keys.dtype() != values.dtype()) {
+            throw new TensorException(
+                    TensorException.Code.SHAPE,
+                    "attention: values of at most " + MOST_VALUE_DIM + " elements, whole groups of heads and one cache type; got "
+                            + heads + " heads, " + kvHeads + " key heads, valueDim " + valueDim + ", " + keys + " " + values);
+        }
+        int tokens = q.rows();
+        if (tokens == 0) {
+            return;
+        }
+        int blocks = kvHeads * ((heads / kvHeads + HEADS - 1) / HEADS);
+        int splits = splits(tokens * blocks, batch.maxContextTokens());
+        long partial = scratch.address("attention", 4L * tokens * heads * splits * (valueDim + 2));
+        Kernel attend = kernels.get(
+                Source.ATTENTION, "attend_" + Kernels.type(q.dtype()) + "_" + Kernels.type(keys.dtype()));
+        put(q);
+        put(keys);
+        put(values);
+        launch.put(batch.queryStart().memory().address())
+                .put(batch.contextLengths().memory().address())
+                .put(batch.rows().memory().address())
+                .put(batch.slotTable().memory().address())
+                .put(batch.slotTable().rowStride())
+                .put(partial)
+                .put(batch.sequences())
+                .put(heads)
+                .put(kvHeads)
+                .put(headDim)
+                .put(valueDim)
+                .put(scale)
+                .run(attend, tokens, blocks, splits, 4 * HEADS * (headDim + TILE));
+        launch.put(partial)
+                .put(out.memory().address())
+                .put(out.rowStride())
+                .put(heads)
+                .put(splits)
+                .put(valueDim)
+                .run(kernels.get(Source.ATTENTION, "join_" + Kernels.type(out.dtype())), tokens, heads, 1, 0);
+    }
+
+    private void put(Tensor tensor) {
+        launch.put(tensor.memory().address()).put(tensor.rowStride());
+    }
+
+    /** Parts of a context: enough blocks to fill the GPU, none below two tiles. */
+    private int splits(int blocks, int contextTokens) {
+        int wanted = gpu.multiprocessors() * BLOCKS_PER_MULTIPROCESSOR / Math.max(1, blocks);
+        return Math.max(1, Math.min(wanted, contextTokens / (2 * TILE)));
+    }
+}

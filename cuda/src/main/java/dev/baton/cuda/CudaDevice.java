@@ -1,0 +1,214 @@
+package dev.baton.cuda;
+
+import dev.baton.cuda.compile.KernelCache;
+import dev.baton.cuda.driver.Gpu;
+import dev.baton.cuda.driver.GpuGraph;
+import dev.baton.model.DType;
+import dev.baton.tensor.Device;
+import dev.baton.tensor.DeviceInfo;
+import dev.baton.tensor.Graph;
+import dev.baton.tensor.Ops;
+import dev.baton.tensor.Tensor;
+import dev.baton.tensor.TensorException;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/**
+ * One NVIDIA GPU as one rank's device. Operators are queued on one stream; tensors carry device addresses, so their
+ * memory must not be read on the host. Opened and used by one thread.
+ */
+public final class CudaDevice implements Device {
+    private final Gpu gpu;
+    private final CudaOptions options;
+    private final DeviceInfo info;
+    private final CudaOps ops;
+    private final List<Long> addresses = new ArrayList<>();
+    private final List<MemorySegment> hostBuffers = new ArrayList<>();
+    private final long limitBytes;
+    private long allocatedBytes;
+    private boolean closed;
+
+    private CudaDevice(Gpu gpu, CudaOptions options) {
+        this.gpu = gpu;
+        this.options = options;
+        this.limitBytes = Math.min(options.memoryLimitBytes(), gpu.freeBytes());
+        this.info = new DeviceInfo("cuda", gpu.info().name(), limitBytes, 0);
+        this.ops = new CudaOps(this, KernelCache.standard());
+    }
+
+    /** Why no GPU can be used on this machine; empty when one can. */
+    public static String whyUnavailable() {
+        return Gpu.whyUnavailable();
+    }
+
+    /**
+     * Opens a GPU for the calling thread and compiles what is not in the kernel cache.
+     *
+     * @throws TensorException UNAVAILABLE when there is no such GPU or a library is missing
+     */
+    public static CudaDevice open(CudaOptions options) {
+        Gpu gpu = Gpu.open(options.ordinal());
+        try {
+            return new CudaDevice(gpu, options);
+        } catch (ExceptionInInitializerError e) {
+            gpu.close();
+            if (e.getCause() instanceof TensorException missing) {
+                throw missing;
+            }
+            throw e;
+        } catch (RuntimeException e) {
+            gpu.close();
+            throw e;
+        }
+    }
+
+    Gpu gpu() {
+        return gpu;
+    }
+
+    @Override
+    public DType activationType() {
+        return options.activations();
+    }
+
+    @Override
+    public DeviceInfo info() {
+        return info;
+    }
+
+    @Override
+    public Ops ops() {
+        return ops;
+    }
+
+    /** Bytes handed out and not given back. */
+    public long allocatedBytes() {
+        return allocatedBytes;
+    }
+
+    @Override
+    public Tensor allocate(DType dtype, long... shape) {
+        long bytes = dtype.bytes();
+        for (long size : shape) {
+            bytes = Math.multiplyExact(bytes, size);
+        }
+        long rounded = Math.max(256, (bytes + 255) / 256 * 256);
+        if (rounded > limitBytes - allocatedBytes) {
+            throw outOfMemory(dtype, shape, bytes);
+        }
+        long address;
+        try {
+            address = gpu.allocate(rounded);
+        } catch (TensorException e) {
+            throw e.code() == TensorException.Code.OUT_OF_MEMORY ? outOfMemory(dtype, shape, bytes) : e;
+        }
+        addresses.add(address);
+        allocatedBytes += rounded;
+        gpu.fill(address, (byte) 0, rounded);
+        return Tensor.dense(MemorySegment.ofAddress(address).reinterpret(bytes), dtype, shape);
+    }
+
+    private TensorException outOfMemory(DType dtype, long[] shape, long bytes) {
+        return new TensorException(
+                TensorException.Code.OUT_OF_MEMORY,
+                "cannot allocate " + bytes + " bytes on GPU " + options.ordinal() + " for " + dtype
+                        + Arrays.toString(shape) + ": " + allocatedBytes + " of " + limitBytes
+                        + " bytes are taken; lower the KV cache (--max-total-tokens, --mem-fraction-static), the batch"
+                        + " (--max-running-requests) or --chunked-prefill-size");
+    }
+
+    @Override
+    public Tensor place(Tensor host) {
+        Tensor copy = allocate(host.dtype(), host.shape());
+        long rowBytes = (long) host.columns() * host.dtype().bytes();
+        if (host.isDense() || host.rows() == 1) {
+            gpu.toDevice(host.memory(), copy.memory().address(), host.elements() * host.dtype().bytes());
+        } else {
+            long strideBytes = host.rowStride() * host.dtype().bytes();
+            for (int row = 0; row < host.rows(); row++) {
+                gpu.toDevice(
+                        host.memory().asSlice(row * strideBytes, rowBytes),
+                        copy.memory().address() + row * rowBytes,
+                        rowBytes);
+            }
+        }
+        gpu.synchronize();
+        return copy;
+    }
+
+    @Override
+    public void toDevice(MemorySegment host, Tensor target) {
+        long bytes = denseBytes(target, host);
+        if (bytes > 0) {
+            gpu.toDevice(host, target.memory().address(), bytes);
+        }
+    }
+
+    @Override
+    public void toHost(Tensor source, MemorySegment host) {
+        long bytes = denseBytes(source, host);
+        if (bytes > 0) {
+            gpu.toHost(source.memory().address(), host, bytes);
+        }
+        gpu.synchronize();
+    }
+
+    private static long denseBytes(Tensor tensor, MemorySegment host) {
+        if (!tensor.isDense() && tensor.rows() > 1) {
+            throw new TensorException(TensorException.Code.SHAPE, "only a dense tensor can be copied, not " + tensor);
+        }
+        long bytes = tensor.elements() * tensor.dtype().bytes();
+        if (host.byteSize() < bytes) {
+            throw new TensorException(
+                    TensorException.Code.SHAPE, tensor + " has " + bytes + " bytes, the host memory " + host.byteSize());
+        }
+        return bytes;
+    }
+
+    @Override
+    public MemorySegment hostBuffer(long bytes) {
+        MemorySegment buffer = gpu.allocateHost(bytes);
+        hostBuffers.add(buffer);
+        return buffer;
+    }
+
+    @Override
+    public boolean capturesGraphs() {
+        return true;
+    }
+
+    @Override
+    public Graph capture(Runnable work) {
+        GpuGraph graph = gpu.capture(work);
+        return new Graph() {
+            @Override
+            public void launch() {
+                graph.launch();
+            }
+
+            @Override
+            public void close() {
+                graph.close();
+            }
+        };
+    }
+
+    @Override
+    public void synchronize() {
+        gpu.synchronize();
+    }
+
+    @Override
+    public void close() {
+        if (!closed) {
+            closed = true;
+            gpu.synchronize();
+            ops.close();
+            addresses.forEach(gpu::free);
+            hostBuffers.forEach(gpu::freeHost);
+            gpu.close();
+        }
+    }
+}

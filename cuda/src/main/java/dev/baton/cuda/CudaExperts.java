@@ -1,0 +1,165 @@
+package dev.baton.cuda;
+
+import dev.baton.cuda.Kernels.Source;
+import dev.baton.cuda.driver.Launch;
+import dev.baton.model.DType;
+import dev.baton.tensor.ExpertWeights;
+import dev.baton.tensor.GateSpec;
+import dev.baton.tensor.Tensor;
+import dev.baton.tensor.TensorException;
+import dev.baton.tensor.Weight;
+import java.util.IdentityHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Mixture of experts: pairs of token and choice are ordered by expert, each expert's rows go through its matrices in
+ * tiles, and every token gathers its results in the order of expert ids, so that one plan gives the same bits each time.
+ */
+final class CudaExperts {
+    /** As in experts.cu. */
+    private static final int TILE_ROWS = 32;
+
+    private static final int TILE_COLUMNS = 64;
+    private static final int MOST_CHOICES = 64;
+
+    private final Launch launch;
+    private final Kernels kernels;
+    private final Scratch scratch;
+    private final Operands operands;
+    private final Map<ExpertWeights, Tables> tables = new IdentityHashMap<>();
+
+    /** Device addresses of every expert's matrices. */
+    private record Tables(long gate, long up, long down) {}
+
+    CudaExperts(Launch launch, Kernels kernels, Scratch scratch, Operands operands) {
+        this.launch = launch;
+        this.kernels = kernels;
+        this.scratch = scratch;
+        this.operands = operands;
+    }
+
+    void gate(Tensor logits, GateSpec spec, Tensor ids, Tensor weights) {
+        int experts = logits.columns();
+        if (ids.columns() != spec.topK() || weights.columns() != spec.topK() || ids.rows() != logits.rows()) {
+            throw new TensorException(
+                    TensorException.Code.SHAPE,
+                    "gate: logits [T, experts], ids and weights [T, topK]; got " + logits + " " + ids + " " + weights);
+        }
+        if (logits.rows() == 0) {
+            return;
+        }
+        Tensor bias = spec.correctionBias();
+        launch.put(logits.memory().address())
+                .put(logits.rowStride())
+                .put(bias == null ? 0L : operands.address(bias, DType.F32))
+                .put(ids.memory().address())
+                .put(weights.memory().address())
+                .put(experts)
+                .put(spec.groups())
+                .put(spec.keptGroups())
+                .put(spec.groupScore() == GateSpec.GroupScore.TOP_TWO_SUM ? 1 : 0)
+                .put(spec.topK())
+                .put(spec.scoring() == GateSpec.Scoring.SOFTMAX ? 1 : 0)
+                .put(spec.renormalize() ? 1 : 0)
+                .put(spec.scale())
+                .run(kernels.get(Source.EXPERTS, "gate", 32), logits.rows(), 1, 1, 4 * (2 * experts + spec.groups()));
+    }
+
+    void run(Tensor x, Tensor ids, Tensor weights, ExpertWeights experts, Tensor out) {
+        int topK = ids.columns();
+        if (topK > MOST_CHOICES || !ids.isDense() || !weights.isDense()) {
+            throw new TensorException(
+                    TensorException.Code.SHAPE, "experts: at most " + MOST_CHOICES + " choices, dense; got " + ids);
+        }
+        if (x.rows() == 0) {
+            return;
+        }
+        int pairs = x.rows() * topK;
+        int count = experts.count();
+        Tables pointers = tables.computeIfAbsent(experts, e -> pointers(e, x.dtype()));
+        int inner = experts.gate().getFirst().outFeatures();
+        int hidden = x.columns();
+        long first = scratch.address("experts.first", 4L * (count + 1));
+        long tiles = scratch.address("experts.tiles", 4L * (count + 1));
+        long order = scratch.address("experts.order", 4L * pairs);
+        long place = scratch.address("experts.place", 4L * pairs);
+        long between = scratch.address("experts.inner", (long) pairs * inner * x.dtype().bytes());
+        long result = scratch.address("experts.result", (long) pairs * hidden * x.dtype().bytes());
+        launch.put(ids.memory().address())
+                .put(pairs)
+                .put(experts.firstExpert())
+                .put(count)
+                .put(TILE_ROWS)
+                .put(first)
+                .put(order)
+                .put(place)
+                .put(tiles)
+                .run(kernels.get(Source.EXPERTS, "order_pairs", 1024), 1, 1, 1, 4 * count);
+        int rowTiles = Math.min(pairs, pairs / TILE_ROWS + count);
+        String types = Kernels.type(x.dtype()) + "_" + Kernels.type(x.dtype());
+        launch.put(x.memory().address())
+                .put(x.rowStride())
+                .put(pointers.gate)
+                .put(pointers.up)
+                .put(first)
+                .put(order)
+                .put(tiles)
+                .put(between)
+                .put((long) inner)
+                .put(count)
+                .put(topK)
+                .put(inner)
+                .put(hidden)
+                .run(kernels.get(Source.EXPERTS, "expert_up_" + types), rowTiles, ceil(inner), 1, 0);
+        launch.put(between)
+                .put((long) inner)
+                .put(pointers.down)
+                .put(pointers.down)
+                .put(first)
+                .put(order)
+                .put(tiles)
+                .put(result)
+                .put((long) hidden)
+                .put(count)
+                .put(topK)
+                .put(hidden)
+                .put(inner)
+                .run(kernels.get(Source.EXPERTS, "expert_down_" + types), rowTiles, ceil(hidden), 1, 0);
+        launch.put(result)
+                .put((long) hidden)
+                .put(ids.memory().address())
+                .put(place)
+                .put(weights.memory().address())
+                .put(out.memory().address())
+                .put(out.rowStride())
+                .put(topK)
+                .put(hidden)
+                .run(kernels.get(Source.EXPERTS, "combine_" + Kernels.type(x.dtype())), x.rows(), 1, 1, 0);
+    }
+
+    private static int ceil(int columns) {
+        return (columns + TILE_COLUMNS - 1) / TILE_COLUMNS;
+    }
+
+    private Tables pointers(ExpertWeights experts, DType dtype) {
+        return new Tables(
+                pointers(experts.gate(), dtype), pointers(experts.up(), dtype), pointers(experts.down(), dtype));
+    }
+
+    private long pointers(List<Weight> weights, DType dtype) {
+        long[] addresses = new long[weights.size()];
+        for (int e = 0; e < addresses.length; e++) {
+            Weight weight = weights.get(e);
+            if (weight.bias() != null) {
+                throw new TensorException(TensorException.Code.DTYPE, "experts with a bias are not served on CUDA");
+            }
+            Tensor matrix = operands.matrix(weight, dtype);
+            if (!matrix.isDense()) {
+                throw new TensorException(TensorException.Code.SHAPE, "an expert's matrix must be dense: " + matrix);
+            }
+            addresses[e] = matrix.memory().address();
+        }
+        return operands.table(addresses);
+    }
+}

@@ -1,0 +1,287 @@
+package dev.baton.cuda;
+
+import dev.baton.cuda.Kernels.Source;
+import dev.baton.cuda.blas.MatrixProduct;
+import dev.baton.cuda.compile.KernelCache;
+import dev.baton.cuda.driver.Launch;
+import dev.baton.model.DType;
+import dev.baton.tensor.AttentionBatch;
+import dev.baton.tensor.ExpertWeights;
+import dev.baton.tensor.GateSpec;
+import dev.baton.tensor.Ops;
+import dev.baton.tensor.Tensor;
+import dev.baton.tensor.TensorException;
+import dev.baton.tensor.Weight;
+
+/** The operators as kernels on the device's stream: each call queues and returns. */
+final class CudaOps implements Ops, AutoCloseable {
+    private final Launch launch;
+    private final Kernels kernels;
+    private final MatrixProduct product;
+    private final Operands operands;
+    private final CudaAttention attention;
+    private final CudaExperts experts;
+
+    CudaOps(CudaDevice device, KernelCache cache) {
+        this.launch = new Launch(device.gpu());
+        this.kernels = new Kernels(device.gpu(), cache);
+        this.product = new MatrixProduct(device.gpu());
+        this.operands = new Operands(device, launch, kernels);
+        Scratch scratch = new Scratch(device);
+        this.attention = new CudaAttention(device.gpu().info(), launch, kernels, scratch);
+        this.experts = new CudaExperts(launch, kernels, scratch, operands);
+    }
+
+    private static TensorException misfit(String operator, String rule, Tensor... tensors) {
+        return new TensorException(
+                TensorException.Code.SHAPE, operator + ": " + rule + "; got " + java.util.Arrays.toString(tensors));
+    }
+
+    private static void requireSameShape(String operator, Tensor a, Tensor b) {
+        if (a.rows() != b.rows() || a.columns() != b.columns()) {
+            throw misfit(operator, "both must be [T, n]", a, b);
+        }
+    }
+
+    /** Puts address and row stride. */
+    private Launch rows(Launch to, Tensor tensor) {
+        return to.put(tensor.memory().address()).put(tensor.rowStride());
+    }
+
+    private static long address(Tensor tensor) {
+        return tensor.memory().address();
+    }
+
+    private static String pair(Tensor a, Tensor b) {
+        return Kernels.type(a.dtype()) + "_" + Kernels.type(b.dtype());
+    }
+
+    /** A block a row; nothing for an empty step. */
+    private void run(Source source, String kernel, int rows) {
+        launch.run(kernels.get(source, kernel), rows, 1, 1, 0);
+    }
+
+    @Override
+    public void embed(Tensor ids, Tensor table, int firstId, Tensor out) {
+        if (ids.elements() != out.rows() || table.columns() != out.columns()) {
+            throw misfit("embed", "ids [T], table [rows, hidden], out [T, hidden]", ids, table, out);
+        }
+        if (out.rows() == 0) {
+            return;
+        }
+        rows(rows(launch.put(address(ids)), table), out)
+                .put(table.rows())
+                .put(firstId)
+                .put(out.columns());
+        run(Source.ELEMENTS, "embed_" + pair(table, out), out.rows());
+    }
+
+    @Override
+    public void rmsNorm(Tensor x, Tensor weight, float epsilon, Tensor out) {
+        requireSameShape("rmsNorm", x, out);
+        if (weight.elements() != x.columns()) {
+            throw misfit("rmsNorm", "x [T, n], weight [n]", x, weight);
+        }
+        if (x.rows() == 0) {
+            return;
+        }
+        long factors = operands.address(weight, DType.F32);
+        rows(rows(launch, x).put(factors), out).put(epsilon).put(x.columns());
+        run(Source.NORM, "rms_norm_" + pair(x, out), x.rows());
+    }
+
+    @Override
+    public void addRmsNorm(Tensor residual, Tensor x, Tensor weight, float epsilon, Tensor out) {
+        requireSameShape("addRmsNorm", residual, x);
+        requireSameShape("addRmsNorm", x, out);
+        if (x.dtype() != out.dtype()) {
+            throw misfit("addRmsNorm", "x and out must have one dtype", x, out);
+        }
+        if (x.rows() == 0) {
+            return;
+        }
+        long factors = operands.address(weight, DType.F32);
+        rows(rows(rows(launch, residual), x).put(factors), out).put(epsilon).put(x.columns());
+        run(Source.NORM, "add_rms_norm_" + pair(residual, x), x.rows());
+    }
+
+    @Override
+    public void linear(Tensor x, Weight weight, Tensor out) {
+        if (x.columns() != weight.inFeatures() || out.columns() != weight.outFeatures() || x.rows() != out.rows()) {
+            throw misfit("linear", "x [T, in], weight [out, in], out [T, out]", x, weight.matrix(), out);
+        }
+        if (x.rows() == 0) {
+            return;
+        }
+        Tensor matrix = operands.matrix(weight, x.dtype());
+        Tensor bias = weight.bias();
+        long biasAddress = bias == null ? 0 : operands.address(bias, out.dtype());
+        product.multiply(
+                MatrixProduct.Shape.of(matrix, x, out, bias != null), address(matrix), address(x), address(out), biasAddress);
+    }
+
+    @Override
+    public void headLinear(Tensor x, Tensor matrices, Tensor out) {
+        int heads = (int) matrices.size(0);
+        int rows = (int) matrices.size(1);
+        int columns = (int) matrices.size(2);
+        if (x.columns() != heads * columns || out.columns() != heads * rows || x.rows() != out.rows()) {
+            throw misfit(
+                    "headLinear",
+                    "x [T, heads * in], matrices [heads, out, in], out [T, heads * out]",
+                    x,
+                    matrices,
+                    out);
+        }
+        if (x.rows() == 0) {
+            return;
+        }
+        Tensor all = operands.tensor(matrices, x.dtype());
+        product.multiply(MatrixProduct.Shape.perHead(all, x, out), address(all), address(x), address(out), 0);
+    }
+
+    @Override
+    public void add(Tensor target, Tensor x) {
+        requireSameShape("add", target, x);
+        if (x.rows() > 0) {
+            rows(rows(launch, target), x).put(x.columns());
+            run(Source.ELEMENTS, "add_" + pair(x, target), x.rows());
+        }
+    }
+
+    @Override
+    public void copy(Tensor x, Tensor out) {
+        requireSameShape("copy", x, out);
+        if (x.rows() > 0) {
+            rows(rows(launch, x), out).put(x.columns());
+            run(Source.ELEMENTS, "copy_" + pair(x, out), x.rows());
+        }
+    }
+
+    @Override
+    public void siluMul(Tensor gate, Tensor up, Tensor out) {
+        requireSameShape("siluMul", gate, up);
+        requireSameShape("siluMul", gate, out);
+        if (gate.rows() > 0) {
+            rows(rows(rows(launch, gate), up), out).put(gate.columns());
+            run(Source.ELEMENTS, "silu_mul_" + Kernels.type(gate.dtype()), gate.rows());
+        }
+    }
+
+    @Override
+    public void rope(
+            Tensor x,
+            Tensor positions,
+            Tensor table,
+            int heads,
+            int headDim,
+            int offset,
+            int rotaryDim,
+            boolean interleaved) {
+        if (x.columns() != heads * headDim || positions.elements() != x.rows() || table.columns() != rotaryDim) {
+            throw misfit("rope", "x [T, heads * headDim], positions [T], table [max, rotaryDim]", x, positions, table);
+        }
+        if (x.rows() > 0) {
+            rows(launch, x)
+                    .put(address(positions))
+                    .put(address(table))
+                    .put(heads)
+                    .put(headDim)
+                    .put(offset)
+                    .put(rotaryDim)
+                    .put(interleaved ? 1 : 0);
+            run(Source.ELEMENTS, "rope_" + Kernels.type(x.dtype()), x.rows());
+        }
+    }
+
+    @Override
+    public void scatterRows(Tensor x, Tensor slots, Tensor cache) {
+        if (slots.elements() != x.rows() || cache.columns() != x.columns()) {
+            throw misfit("scatterRows", "x [T, n], slots [T], cache [slots, n]", x, slots, cache);
+        }
+        if (x.rows() > 0) {
+            rows(rows(launch, x).put(address(slots)), cache).put(x.columns());
+            run(Source.ELEMENTS, "scatter_" + pair(x, cache), x.rows());
+        }
+    }
+
+    @Override
+    public void gatherRows(Tensor cache, Tensor slots, Tensor out) {
+        if (slots.elements() != out.rows() || cache.columns() != out.columns()) {
+            throw misfit("gatherRows", "cache [slots, n], slots [T], out [T, n]", cache, slots, out);
+        }
+        if (out.rows() > 0) {
+            rows(rows(launch, cache).put(address(slots)), out).put(out.columns());
+            run(Source.ELEMENTS, "gather_" + pair(cache, out), out.rows());
+        }
+    }
+
+    @Override
+    public void attention(
+            Tensor q,
+            Tensor keys,
+            Tensor values,
+            AttentionBatch batch,
+            int heads,
+            int kvHeads,
+            int headDim,
+            int valueDim,
+            float scale,
+            Tensor out) {
+        if (q.columns() != heads * headDim
+                || keys.columns() != kvHeads * headDim
+                || values.columns() != kvHeads * valueDim
+                || out.columns() != heads * valueDim
+                || q.rows() != out.rows()) {
+            throw misfit("attention", "shapes do not fit " + heads + " and " + kvHeads + " heads", q, keys, values, out);
+        }
+        attention.run(q, keys, values, batch, heads, kvHeads, headDim, valueDim, scale, out);
+    }
+
+    @Override
+    public void latentAttention(
+            Tensor q,
+            Tensor cache,
+            AttentionBatch batch,
+            int heads,
+            int latentDim,
+            int ropeDim,
+            float scale,
+            Tensor out) {
+        if (q.columns() != heads * (latentDim + ropeDim)
+                || cache.columns() != latentDim + ropeDim
+                || out.columns() != heads * latentDim
+                || q.rows() != out.rows()) {
+            throw misfit("latentAttention", "shapes do not fit " + heads + " heads", q, cache, out);
+        }
+        attention.run(q, cache, cache, batch, heads, 1, latentDim + ropeDim, latentDim, scale, out);
+    }
+
+    @Override
+    public void gate(Tensor logits, GateSpec spec, Tensor ids, Tensor weights) {
+        experts.gate(logits, spec, ids, weights);
+    }
+
+    @Override
+    public void experts(Tensor x, Tensor ids, Tensor weights, ExpertWeights all, Tensor out) {
+        requireSameShape("experts", x, out);
+        experts.run(x, ids, weights, all, out);
+    }
+
+    @Override
+    public void argmax(Tensor logits, Tensor out) {
+        if (out.elements() != logits.rows()) {
+            throw misfit("argmax", "logits [T, n], out [T]", logits, out);
+        }
+        if (logits.rows() > 0) {
+            rows(launch, logits).put(address(out)).put(logits.columns());
+            run(Source.ELEMENTS, "argmax_f32", logits.rows());
+        }
+    }
+
+    @Override
+    public void close() {
+        product.close();
+        kernels.close();
+    }
+}

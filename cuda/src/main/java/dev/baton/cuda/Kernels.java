@@ -1,0 +1,79 @@
+package dev.baton.cuda;
+
+import dev.baton.cuda.compile.KernelCache;
+import dev.baton.cuda.driver.Gpu;
+import dev.baton.cuda.driver.Kernel;
+import dev.baton.cuda.driver.KernelModule;
+import dev.baton.model.DType;
+import dev.baton.tensor.TensorException;
+import java.util.EnumMap;
+import java.util.HashMap;
+import java.util.Map;
+
+/** The kernels of one GPU: sources are compiled and loaded when their first kernel is asked for. */
+final class Kernels implements AutoCloseable {
+    /** The kernel sources and the block size of their kernels. */
+    enum Source {
+        ELEMENTS("elements.cu", 256),
+        NORM("norm.cu", 256),
+        ATTENTION("attention.cu", 128),
+        EXPERTS("experts.cu", 256);
+
+        private final String file;
+        private final int threads;
+
+        Source(String file, int threads) {
+            this.file = file;
+            this.threads = threads;
+        }
+
+        String file() {
+            return file;
+        }
+    }
+
+    private final Gpu gpu;
+    private final KernelCache cache;
+    private final Map<Source, KernelModule> modules = new EnumMap<>(Source.class);
+    private final Map<String, Kernel> kernels = new HashMap<>();
+
+    Kernels(Gpu gpu, KernelCache cache) {
+        this.gpu = gpu;
+        this.cache = cache;
+    }
+
+    /** A kernel with its source's block size. */
+    Kernel get(Source source, String name) {
+        Kernel known = kernels.get(name);
+        return known != null ? known : make(source, name, source.threads, gpu.info().sharedBytesOptIn());
+    }
+
+    Kernel get(Source source, String name, int threads) {
+        Kernel known = kernels.get(name);
+        return known != null ? known : make(source, name, threads, gpu.info().sharedBytesOptIn());
+    }
+
+    private Kernel make(Source source, String name, int threads, int sharedBytes) {
+        KernelModule module = modules.computeIfAbsent(
+                source, s -> gpu.load(cache.code(s.file, gpu.info().architecture())));
+        // Static shared memory counts too: leave a page for it.
+        Kernel kernel = module.kernel(name, threads, source == Source.ATTENTION ? sharedBytes - 4096 : 0);
+        kernels.put(name, kernel);
+        return kernel;
+    }
+
+    /** How kernel names spell an element type. */
+    static String type(DType dtype) {
+        return switch (dtype) {
+            case F32 -> "float";
+            case BF16 -> "bf16";
+            case F16, F8_E4M3, F8_E5M2, F64, I64, I32, I16, I8, U8, BOOL ->
+                throw new TensorException(TensorException.Code.DTYPE, "no kernel for " + dtype);
+        };
+    }
+
+    @Override
+    public void close() {
+        modules.values().forEach(KernelModule::close);
+    }
+}

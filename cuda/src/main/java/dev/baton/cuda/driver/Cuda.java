@@ -1,0 +1,78 @@
+package dev.baton.cuda.driver;
+
+import dev.baton.tensor.TensorException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
+
+/** How every call of the driver ends: its code becomes an exception that says what the driver said. */
+final class Cuda {
+    private static final int SUCCESS = 0;
+    private static final int OUT_OF_MEMORY = 2;
+
+    private Cuda() {}
+
+    /** A call as its caller writes it; exact types are the caller's business. */
+    @FunctionalInterface
+    interface Call {
+        int run() throws Throwable;
+    }
+
+    /** A call whose result is written behind a pointer. */
+    @FunctionalInterface
+    interface Query {
+        int run(MemorySegment result) throws Throwable;
+    }
+
+    /**
+     * @throws TensorException OUT_OF_MEMORY or FAULT when the driver refuses
+     */
+    static void run(String what, Call call) {
+        int code;
+        try {
+            code = call.run();
+        } catch (RuntimeException | Error e) {
+            throw e;
+        } catch (Throwable e) {
+            throw new TensorException(TensorException.Code.FAULT, what + ": " + e, e);
+        }
+        if (code != SUCCESS) {
+            throw failure(what, code);
+        }
+    }
+
+    static long longOf(String what, Query query) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment result = arena.allocate(ValueLayout.JAVA_LONG);
+            run(what, () -> query.run(result));
+            return result.get(ValueLayout.JAVA_LONG, 0);
+        }
+    }
+
+    static int intOf(String what, Query query) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment result = arena.allocate(ValueLayout.JAVA_INT);
+            run(what, () -> query.run(result));
+            return result.get(ValueLayout.JAVA_INT, 0);
+        }
+    }
+
+    static TensorException failure(String what, int code) {
+        TensorException.Code kind =
+                code == OUT_OF_MEMORY ? TensorException.Code.OUT_OF_MEMORY : TensorException.Code.FAULT;
+        return new TensorException(kind, what + ": " + text(Calls.ERROR_NAME, code) + " (" + text(Calls.ERROR_STRING, code) + ")");
+    }
+
+    private static String text(MethodHandle function, int code) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment pointer = arena.allocate(ValueLayout.ADDRESS);
+            if ((int) function.invokeExact(code, pointer) != SUCCESS) {
+                return "error " + code;
+            }
+            return pointer.get(ValueLayout.ADDRESS, 0).reinterpret(1024).getString(0);
+        } catch (Throwable e) {
+            return "error " + code;
+        }
+    }
+}

@@ -1,0 +1,42 @@
+package dev.baton.cuda.driver;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
+/** A mark in a stream. Used by the stream's thread. */
+public final class GpuEvent implements AutoCloseable {
+    private final long stream;
+    private final long event;
+
+    GpuEvent(long stream) {
+        this.stream = stream;
+        this.event = Cuda.longOf("cuEventCreate", result -> (int) Calls.EVENT_CREATE.invokeExact(result, 0));
+    }
+
+    /** Puts the mark behind everything queued so far. */
+    public void record() {
+        Cuda.run("cuEventRecord", () -> (int) Calls.EVENT_RECORD.invokeExact(event, stream));
+    }
+
+    /** Waits until the stream has passed the mark. */
+    public void synchronize() {
+        Cuda.run("cuEventSynchronize", () -> (int) Calls.EVENT_SYNCHRONIZE.invokeExact(event));
+    }
+
+    /** Device time from an earlier mark to this one, both passed, in milliseconds. */
+    public float millisSince(GpuEvent earlier) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment result = arena.allocate(ValueLayout.JAVA_FLOAT);
+            long from = earlier.event;
+            Cuda.run(
+                    "cuEventElapsedTime", () -> (int) Calls.EVENT_ELAPSED.invokeExact(result, from, event));
+            return result.get(ValueLayout.JAVA_FLOAT, 0);
+        }
+    }
+
+    @Override
+    public void close() {
+        Cuda.run("cuEventDestroy", () -> (int) Calls.EVENT_DESTROY.invokeExact(event));
+    }
+}

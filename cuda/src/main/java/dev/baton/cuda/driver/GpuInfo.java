@@ -1,0 +1,20 @@
+package dev.baton.cuda.driver;
+
+/**
+ * One GPU.
+ *
+ * @param ordinal its number among the visible ones
+ * @param name what the maker calls it
+ * @param major compute capability
+ * @param minor compute capability
+ * @param multiprocessors how many
+ * @param sharedBytesOptIn most shared memory of a block
+ * @param memoryBytes of the card
+ */
+public record GpuInfo(
+        int ordinal, String name, int major, int minor, int multiprocessors, int sharedBytesOptIn, long memoryBytes) {
+    /** The compiler's name of the architecture; {@code a} stands for instructions of this very generation. */
+    public String architecture() {
+        return "sm_" + major + minor + (major == 9 ? "a" : "");
+    }
+}

@@ -1,0 +1,8 @@
+/** NVIDIA GPUs as a device: driver, run-time compiler and cuBLASLt through java.lang.foreign; kernels are resources. */
+module dev.baton.cuda {
+    requires transitive dev.baton.tensor;
+    requires static transitive org.jspecify;
+
+    exports dev.baton.cuda;
+    exports dev.baton.cuda.driver;
+}

@@ -1,0 +1,165 @@
+// Row-wise operators without sums. A block works on one row (blockIdx.x); strides are in elements.
+
+// out[t] = table[ids[t] - first], zeros outside the table.
+template <class W, class A>
+__device__ void embed(const int* ids, const W* table, i64 tableStride, int rows, int first, A* out, i64 outStride, int n) {
+    int t = blockIdx.x;
+    int row = ids[t] - first;
+    for (int i = threadIdx.x; i < n; i += blockDim.x) {
+        float x = row < 0 || row >= rows ? 0.f : widen(table[row * tableStride + i]);
+        out[t * outStride + i] = narrow<A>(x);
+    }
+}
+
+// target += x
+template <class R, class A>
+__device__ void add(R* target, i64 targetStride, const A* x, i64 xStride, int n) {
+    int t = blockIdx.x;
+    for (int i = threadIdx.x; i < n; i += blockDim.x) {
+        R* to = target + t * targetStride + i;
+        *to = narrow<R>(widen(*to) + widen(x[t * xStride + i]));
+    }
+}
+
+// out[t] = x[t]
+template <class X, class O>
+__device__ void copy(const X* x, i64 xStride, O* out, i64 outStride, int n) {
+    i64 t = blockIdx.x;
+    for (int i = threadIdx.x; i < n; i += blockDim.x) {
+        out[t * outStride + i] = narrow<O>(widen(x[t * xStride + i]));
+    }
+}
+
+// x[t] += bias, for products whose result the library cannot add a bias to
+template <class A>
+__device__ void add_bias(A* x, i64 xStride, const float* bias, int n) {
+    i64 t = blockIdx.x;
+    for (int i = threadIdx.x; i < n; i += blockDim.x) {
+        x[t * xStride + i] = narrow<A>(widen(x[t * xStride + i]) + bias[i]);
+    }
+}
+
+// out = silu(gate) * up
+template <class A>
+__device__ void silu_mul(const A* gate, i64 gateStride, const A* up, i64 upStride, A* out, i64 outStride, int n) {
+    i64 t = blockIdx.x;
+    for (int i = threadIdx.x; i < n; i += blockDim.x) {
+        float g = widen(gate[t * gateStride + i]);
+        out[t * outStride + i] = narrow<A>(silu(g) * widen(up[t * upStride + i]));
+    }
+}
+
+// Rotates pairs of each head in place; table[position] = cos [half], sin [half].
+template <class A>
+__device__ void rope(A* x, i64 xStride, const int* positions, const float* table, int heads, int headDim, int offset,
+                     int rotaryDim, int interleaved) {
+    i64 t = blockIdx.x;
+    int half = rotaryDim / 2;
+    const float* row = table + (i64)positions[t] * rotaryDim;
+    for (int j = threadIdx.x; j < heads * half; j += blockDim.x) {
+        int i = j % half;
+        A* head = x + t * xStride + (i64)(j / half) * headDim + offset;
+        A* first = head + (interleaved ? 2 * i : i);
+        A* second = head + (interleaved ? 2 * i + 1 : i + half);
+        float c = row[i];
+        float s = row[half + i];
+        float a = widen(*first);
+        float b = widen(*second);
+        *first = narrow<A>(a * c - b * s);
+        *second = narrow<A>(b * c + a * s);
+    }
+}
+
+// cache[slots[t]] = x[t]
+template <class A, class C>
+__device__ void scatter_rows(const A* x, i64 xStride, const int* slots, C* cache, i64 cacheStride, int n) {
+    i64 t = blockIdx.x;
+    C* to = cache + (i64)slots[t] * cacheStride;
+    for (int i = threadIdx.x; i < n; i += blockDim.x) {
+        to[i] = narrow<C>(widen(x[t * xStride + i]));
+    }
+}
+
+// out[t] = cache[slots[t]]
+template <class C, class A>
+__device__ void gather_rows(const C* cache, i64 cacheStride, const int* slots, A* out, i64 outStride, int n) {
+    i64 t = blockIdx.x;
+    const C* from = cache + (i64)slots[t] * cacheStride;
+    for (int i = threadIdx.x; i < n; i += blockDim.x) {
+        out[t * outStride + i] = narrow<A>(widen(from[i]));
+    }
+}
+
+// The lowest index of the largest logit of row blockIdx.x; NaN never wins.
+extern "C" __global__ void argmax_f32(const float* logits, i64 stride, int* out, int n) {
+    const float* row = logits + blockIdx.x * stride;
+    float best = -infinity();
+    int index = n;
+    for (int i = threadIdx.x; i < n; i += blockDim.x) {
+        float x = row[i];
+        if (x > best) {
+            best = x;
+            index = i;
+        }
+    }
+    __shared__ float values[32];
+    __shared__ int indices[32];
+    for (int step = 16; step > 0; step >>= 1) {
+        float x = __shfl_xor_sync(0xffffffffu, best, step);
+        int other = __shfl_xor_sync(0xffffffffu, index, step);
+        if (x > best || (x == best && other < index)) {
+            best = x;
+            index = other;
+        }
+    }
+    if (threadIdx.x % 32 == 0) {
+        values[threadIdx.x / 32] = best;
+        indices[threadIdx.x / 32] = index;
+    }
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        for (int w = 1; w < blockDim.x / 32; w++) {
+            if (values[w] > best || (values[w] == best && indices[w] < index)) {
+                best = values[w];
+                index = indices[w];
+            }
+        }
+        out[blockIdx.x] = index < n ? index : 0;
+    }
+}
+
+#define EMBED(W, A)                                                                                                    \
+    extern "C" __global__ void embed_##W##_##A(const int* ids, const W* table, i64 ts, A* out, i64 os, int rows,       \
+                                               int first, int n) {                                                     \
+        embed(ids, table, ts, rows, first, out, os, n);                                                                \
+    }
+EMBED(float, float)
+EMBED(bf16, float)
+EMBED(float, bf16)
+EMBED(bf16, bf16)
+
+#define PAIR(X, O)                                                                                                     \
+    extern "C" __global__ void copy_##X##_##O(const X* x, i64 xs, O* out, i64 os, int n) { copy(x, xs, out, os, n); }  \
+    extern "C" __global__ void add_##X##_##O(O* target, i64 ts, const X* x, i64 xs, int n) { add(target, ts, x, xs, n); } \
+    extern "C" __global__ void scatter_##X##_##O(const X* x, i64 xs, const int* slots, O* cache, i64 cs, int n) {      \
+        scatter_rows(x, xs, slots, cache, cs, n);                                                                      \
+    }                                                                                                                  \
+    extern "C" __global__ void gather_##X##_##O(const X* cache, i64 cs, const int* slots, O* out, i64 os, int n) {     \
+        gather_rows(cache, cs, slots, out, os, n);                                                                     \
+    }
+PAIR(float, float)
+PAIR(float, bf16)
+PAIR(bf16, float)
+PAIR(bf16, bf16)
+
+#define ONE(A)                                                                                                         \
+    extern "C" __global__ void bias_##A(A* x, i64 xs, const float* bias, int n) { add_bias(x, xs, bias, n); }          \
+    extern "C" __global__ void silu_mul_##A(const A* gate, i64 gs, const A* up, i64 us, A* out, i64 os, int n) {       \
+        silu_mul(gate, gs, up, us, out, os, n);                                                                        \
+    }                                                                                                                  \
+    extern "C" __global__ void rope_##A(A* x, i64 xs, const int* positions, const float* table, int heads,             \
+                                        int headDim, int offset, int rotaryDim, int interleaved) {                     \
+        rope(x, xs, positions, table, heads, headDim, offset, rotaryDim, interleaved);                                 \
+    }
+ONE(float)
+ONE(bf16)
