@@ -7,22 +7,17 @@ import dev.baton.engine.EngineInfo;
 import dev.baton.engine.LocalEngine;
 import dev.baton.engine.arch.RopePrecision;
 import dev.baton.engine.forward.KvMemory;
-import dev.baton.engine.parallel.DeviceSupplier;
 import dev.baton.engine.parallel.LoadOptions;
 import dev.baton.engine.parallel.ModelLoader;
 import dev.baton.engine.parallel.RankGroup;
 import dev.baton.engine.record.Profiler;
 import dev.baton.engine.schedule.SchedulePolicy;
 import dev.baton.engine.schedule.SchedulerConfig;
-import dev.baton.model.DType;
 import dev.baton.model.ModelException;
 import dev.baton.model.config.ModelConfig;
 import dev.baton.model.tokenizer.Tokenizer;
 import dev.baton.protocol.flag.ServerArgs;
 import dev.baton.protocol.log.RankLabel;
-import dev.baton.tensor.cpu.CpuDevice;
-import dev.baton.tensor.cpu.CpuKernels;
-import dev.baton.tensor.cpu.CpuOptions;
 import java.lang.System.Logger;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -36,13 +31,6 @@ import org.jspecify.annotations.Nullable;
 /** A running engine made from launch flags: model, devices, ranks, schedulers, recorder. Owns what it made. */
 public final class EngineAssembly implements AutoCloseable {
     private static final Logger LOG = System.getLogger(EngineAssembly.class.getName());
-
-    /** Prompt tokens of one step on a device with little memory or speed (the dialect's value below 35 GiB). */
-    private static final int CPU_CHUNK_TOKENS = 2048;
-    /** Requests at once when nothing is said: each takes a row of the tables on a CPU. */
-    private static final int CPU_RUNNING_REQUESTS = 64;
-    /** KV pool when nothing is said: this many contexts, so that a small model does not fill the machine. */
-    private static final int CPU_POOL_CONTEXTS = 16;
 
     private final ModelLoader loader;
     private final List<RankGroup> groups;
@@ -102,16 +90,16 @@ public final class EngineAssembly implements AutoCloseable {
      */
     static EngineAssembly start(ServerArgs args, RoleWiring role, @Nullable RopePrecision ropePrecision) {
         Path folder = modelFolder(args);
-        checkDevice(args);
         LoadOptions.Format format =
                 args.text("load-format").equals("dummy") ? LoadOptions.Format.DUMMY : LoadOptions.Format.SAFETENSORS;
         ModelLoader loader = ModelLoader.open(folder, format, 1);
         List<RankGroup> groups = new ArrayList<>();
         try {
             ModelConfig config = loader.config();
+            Devices devices = Devices.of(args, config);
             Tokenizer tokenizer = tokenizer(args, folder, format);
             int replicas = args.integer("dp-size");
-            LoadOptions options = loadOptions(args, config, format, role)
+            LoadOptions options = loadOptions(args, config, devices, format, role)
                     .with()
                     .ropePrecision(ropePrecision)
                     .build();
@@ -121,7 +109,7 @@ public final class EngineAssembly implements AutoCloseable {
                         options.with()
                                 .threadPrefix(replicas > 1 ? "dp" + dp : "rank")
                                 .build(),
-                        devices(args, dp)));
+                        devices.of(dp)));
             }
             RankGroup first = groups.getFirst();
             log(String.format(
@@ -137,7 +125,7 @@ public final class EngineAssembly implements AutoCloseable {
                     first.cacheBytes() / 1e9));
             Profiler profiler = new Profiler(groups);
             LocalEngine.Builder builder = LocalEngine.builder(
-                            info(args, config, first), schedulerConfig(args, first, role), groups::get)
+                            info(args, config, first), schedulerConfig(args, devices, first, role), groups::get)
                     .dataParallel(replicas)
                     .dispatch(DispatchPolicy.of(args.text("load-balance-method")))
                     .endTokenIds(new HashSet<>(config.eosIds()))
@@ -152,7 +140,7 @@ public final class EngineAssembly implements AutoCloseable {
             role.wire(builder, groups, args.integer("page-size"));
             Engine engine = builder.build();
             role.started();
-            announce(engine.info(), args);
+            announce(engine.info(), args, devices);
             return new EngineAssembly(loader, groups, tokenizer, profiler, engine);
         } catch (RuntimeException e) {
             unload(groups, loader);
@@ -170,16 +158,6 @@ public final class EngineAssembly implements AutoCloseable {
         return folder;
     }
 
-    private static void checkDevice(ServerArgs args) {
-        String device = args.text("device");
-        if (device.equals("cuda")) {
-            throw new EngineException(
-                    EngineException.Code.CONFIGURATION,
-                    "--device cuda is not yet served by this version of Baton; use --device cpu");
-        }
-        log("device cpu" + (device.equals("auto") ? " (auto: this version has no CUDA device)" : ""));
-    }
-
     private static @Nullable Tokenizer tokenizer(ServerArgs args, Path folder, LoadOptions.Format format) {
         String other = args.textOrNull("tokenizer-path");
         Path from = other == null ? folder : Path.of(other);
@@ -194,51 +172,34 @@ public final class EngineAssembly implements AutoCloseable {
     }
 
     private static LoadOptions loadOptions(
-            ServerArgs args, ModelConfig config, LoadOptions.Format format, RoleWiring role) {
+            ServerArgs args, ModelConfig config, Devices devices, LoadOptions.Format format, RoleWiring role) {
         Integer context = args.integerOrNull("context-length");
         int contextTokens = context == null ? config.maxPositions() : context;
-        int running = runningRequests(args);
-        int chunk = chunkTokens(args);
+        int running = devices.runningRequests();
+        int chunk = devices.chunkTokens();
         int stepTokens = chunk == -1 ? Math.max(args.integer("max-prefill-tokens"), contextTokens) : chunk;
-        Double fraction = args.decimalOrNull("mem-fraction-static");
-        Integer total = args.integerOrNull("max-total-tokens");
-        if (total == null && fraction == null) {
-            total = (int) Math.min(Integer.MAX_VALUE, (long) contextTokens * Math.min(running, CPU_POOL_CONTEXTS));
-        }
         return LoadOptions.DEFAULT
                 .with()
                 .format(format)
                 .tensorParallel(args.integer("tp-size"))
-                .cacheType(args.text("kv-cache-dtype").equals("bfloat16") ? DType.BF16 : DType.F32)
+                .cacheType(devices.cacheType())
                 .contextTokens(context == null ? 0 : context)
                 .maxRunningRequests(running)
                 .maxStepTokens(Math.max(stepTokens, running))
-                .maxTotalTokens(total == null ? 0 : total)
-                .memoryFraction(fraction == null ? 0.5 : fraction)
+                .maxTotalTokens(devices.totalTokens(contextTokens))
+                .memoryFraction(devices.memoryFraction())
+                .logitRows(devices.logitRows())
                 .kvMemory(role.kvMemory())
                 .collectiveDeadline(Duration.ofMillis((long) (args.decimal("watchdog-timeout") * 1000)))
                 .build();
     }
 
-    private static int runningRequests(ServerArgs args) {
-        Integer running = args.integerOrNull("max-running-requests");
-        return running == null ? CPU_RUNNING_REQUESTS : running;
-    }
-
-    private static int chunkTokens(ServerArgs args) {
-        Integer chunk = args.integerOrNull("chunked-prefill-size");
-        if (chunk != null) {
-            return chunk;
-        }
-        int page = args.integer("page-size");
-        return Math.max(1, CPU_CHUNK_TOKENS / page) * page;
-    }
-
-    private static SchedulerConfig schedulerConfig(ServerArgs args, RankGroup first, RoleWiring role) {
+    private static SchedulerConfig schedulerConfig(
+            ServerArgs args, Devices devices, RankGroup first, RoleWiring role) {
         SchedulerConfig.Builder builder = SchedulerConfig.DEFAULT.toBuilder()
-                .maxRunningRequests(runningRequests(args))
+                .maxRunningRequests(devices.runningRequests())
                 .maxTotalTokens(first.capacityTokens())
-                .chunkedPrefillTokens(chunkTokens(args))
+                .chunkedPrefillTokens(devices.chunkTokens())
                 .maxPrefillTokens(Math.min(args.integer("max-prefill-tokens"), first.maxStepTokens()))
                 .pageTokens(args.integer("page-size"))
                 .policy(SchedulePolicy.of(args.text("schedule-policy")))
@@ -253,29 +214,6 @@ public final class EngineAssembly implements AutoCloseable {
             builder.maxQueuedRequests(queued);
         }
         return builder.build();
-    }
-
-    /** Worker threads of each rank: as told, or the cores divided by the ranks. */
-    private static DeviceSupplier devices(ServerArgs args, int dp) {
-        int ranks = args.integer("tp-size") * args.integer("dp-size");
-        Integer told = args.integerOrNull("cpu-threads");
-        int threads = told != null ? told : Math.max(1, Runtime.getRuntime().availableProcessors() / ranks);
-        CpuKernels kernels = CpuKernels.valueOf(args.text("cpu-kernels").toUpperCase(Locale.ROOT));
-        DType activations = activations(args);
-        return (rank, size) ->
-                CpuDevice.open(CpuOptions.of(threads).withKernels(kernels).withActivations(activations));
-    }
-
-    private static DType activations(ServerArgs args) {
-        String dtype = args.text("dtype");
-        return switch (dtype) {
-            case "bfloat16" -> DType.BF16;
-            case "float16", "half" -> {
-                LOG.log(Logger.Level.WARNING, "--dtype {0}: a CPU keeps activations in float32", dtype);
-                yield DType.F32;
-            }
-            default -> DType.F32;
-        };
     }
 
     private static EngineInfo info(ServerArgs args, ModelConfig config, RankGroup first) {
@@ -301,8 +239,8 @@ public final class EngineAssembly implements AutoCloseable {
         return new RankLabel(args.integer("dp-size") > 1 ? dp : -1, -1, args.integer("tp-size") > 1 ? 0 : -1, -1);
     }
 
-    private static void announce(EngineInfo info, ServerArgs args) {
-        log("max_total_num_tokens=" + info.maxTotalTokens() + ", chunked_prefill_size=" + chunkTokens(args)
+    private static void announce(EngineInfo info, ServerArgs args, Devices devices) {
+        log("max_total_num_tokens=" + info.maxTotalTokens() + ", chunked_prefill_size=" + devices.chunkTokens()
                 + ", max_prefill_tokens=" + args.integer("max-prefill-tokens") + ", max_running_requests="
                 + info.maxRunningRequests() + ", context_len=" + info.contextTokens());
     }

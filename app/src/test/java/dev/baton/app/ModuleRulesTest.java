@@ -25,7 +25,8 @@ class ModuleRulesTest {
             "engine", Set.of("tensor", "model", "protocol", "trace"),
             "serve", Set.of("engine", "protocol", "model", "tensor", "trace"),
             "lab", Set.of("protocol", "trace", "model"),
-            "app", Set.of("protocol", "model", "tensor", "trace", "engine", "serve", "lab"));
+            "cuda", Set.of("tensor", "model", "protocol"),
+            "app", Set.of("protocol", "model", "tensor", "cuda", "trace", "engine", "serve", "lab"));
 
     private static JavaClasses classes;
 

@@ -67,7 +67,8 @@ final class Kernels implements AutoCloseable {
         return switch (dtype) {
             case F32 -> "float";
             case BF16 -> "bf16";
-            case F16, F8_E4M3, F8_E5M2, F64, I64, I32, I16, I8, U8, BOOL ->
+            case F16 -> "f16";
+            case F8_E4M3, F8_E5M2, F64, I64, I32, I16, I8, U8, BOOL ->
                 throw new TensorException(TensorException.Code.DTYPE, "no kernel for " + dtype);
         };
     }

@@ -3,17 +3,17 @@ package dev.baton.cuda;
 import dev.baton.cuda.driver.Launch;
 import dev.baton.model.DType;
 import dev.baton.tensor.Tensor;
-import dev.baton.tensor.TensorException;
 import dev.baton.tensor.Weight;
 import java.lang.foreign.Arena;
 import java.lang.foreign.ValueLayout;
 import java.util.EnumMap;
 import java.util.IdentityHashMap;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
- * Weights in the type that an operator needs. A weight of another type is converted once, when it is first used, and
- * its copy is kept beside it.
+ * Weights in the type that an operator needs. A weight of another type, a block-scaled F8 one too, is converted once,
+ * when it is first used, and its copy is kept beside it.
  */
 final class Operands {
     private final CudaDevice device;
@@ -34,11 +34,13 @@ final class Operands {
 
     /** A weight's matrix as {@code dtype}. */
     Tensor matrix(Weight weight, DType dtype) {
-        if (weight.blockScales() != null) {
-            throw new TensorException(
-                    TensorException.Code.DTYPE, "block-scaled F8 weights are not yet served on CUDA: " + weight.matrix());
+        Tensor matrix = weight.matrix();
+        if (matrix.dtype() != DType.F8_E4M3) {
+            return tensor(matrix, dtype);
         }
-        return tensor(weight.matrix(), dtype);
+        return converted
+                .computeIfAbsent(matrix, t -> new EnumMap<>(DType.class))
+                .computeIfAbsent(dtype, d -> unscale(matrix, weight.blockScales(), d));
     }
 
     /** The same values as {@code dtype}: the tensor itself where it has that type. */
@@ -48,6 +50,20 @@ final class Operands {
                 : converted
                         .computeIfAbsent(tensor, t -> new EnumMap<>(DType.class))
                         .computeIfAbsent(dtype, d -> convert(tensor, d));
+    }
+
+    private Tensor unscale(Tensor from, @Nullable Tensor scales, DType dtype) {
+        Tensor to = device.allocate(dtype, from.shape());
+        launch.put(from.memory().address())
+                .put(from.rowStride())
+                .put(scales == null ? 0L : scales.memory().address())
+                .put(scales == null ? 0L : scales.rowStride())
+                .put(to.memory().address())
+                .put(to.rowStride())
+                .put(from.columns());
+        launch.run(
+                kernels.get(Kernels.Source.ELEMENTS, "unscale_" + Kernels.type(dtype)), from.rows(), 1, 1, 0);
+        return to;
     }
 
     private Tensor convert(Tensor from, DType dtype) {

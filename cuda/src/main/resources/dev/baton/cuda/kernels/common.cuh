@@ -7,7 +7,17 @@ struct bf16 {
     unsigned short bits;
 };
 
+// IEEE half, as some checkpoints store weights.
+struct f16 {
+    unsigned short bits;
+};
+
 __device__ __forceinline__ float widen(float x) { return x; }
+__device__ __forceinline__ float widen(f16 x) {
+    float y;
+    asm("cvt.f32.f16 %0, %1;" : "=f"(y) : "h"(x.bits));
+    return y;
+}
 __device__ __forceinline__ float widen(bf16 x) { return __uint_as_float((unsigned)x.bits << 16); }
 
 template <class T> __device__ __forceinline__ T narrow(float x);

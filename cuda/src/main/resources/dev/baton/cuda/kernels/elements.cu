@@ -30,12 +30,23 @@ __device__ void copy(const X* x, i64 xStride, O* out, i64 outStride, int n) {
     }
 }
 
-// x[t] += bias, for products whose result the library cannot add a bias to
-template <class A>
-__device__ void add_bias(A* x, i64 xStride, const float* bias, int n) {
-    i64 t = blockIdx.x;
+// E4M3 "fn": 4 exponent bits (bias 7), 3 mantissa bits, no infinities.
+__device__ __forceinline__ float e4m3(unsigned char x) {
+    int exponent = x >> 3 & 15;
+    int mantissa = x & 7;
+    float value = exponent == 0 ? mantissa * 0x1p-9f : __int_as_float((exponent + 120) << 23 | mantissa << 20);
+    value = (x & 127) == 127 ? __int_as_float(0x7fffffff) : value;
+    return x & 128 ? -value : value;
+}
+
+// out[r, c] = x[r, c] * scales[r / 128, c / 128]; without scales out = x
+template <class O>
+__device__ void unscale(const unsigned char* x, i64 xStride, const float* scales, i64 scaleStride, O* out,
+                        i64 outStride, int n) {
+    i64 r = blockIdx.x;
     for (int i = threadIdx.x; i < n; i += blockDim.x) {
-        x[t * xStride + i] = narrow<A>(widen(x[t * xStride + i]) + bias[i]);
+        float scale = scales ? scales[r / 128 * scaleStride + i / 128] : 1.f;
+        out[r * outStride + i] = narrow<O>(e4m3(x[r * xStride + i]) * scale);
     }
 }
 
@@ -153,7 +164,11 @@ PAIR(bf16, float)
 PAIR(bf16, bf16)
 
 #define ONE(A)                                                                                                         \
-    extern "C" __global__ void bias_##A(A* x, i64 xs, const float* bias, int n) { add_bias(x, xs, bias, n); }          \
+    extern "C" __global__ void copy_f16_##A(const f16* x, i64 xs, A* out, i64 os, int n) { copy(x, xs, out, os, n); }  \
+    extern "C" __global__ void unscale_##A(const unsigned char* x, i64 xs, const float* scales, i64 ss, A* out,        \
+                                           i64 os, int n) {                                                            \
+        unscale(x, xs, scales, ss, out, os, n);                                                                        \
+    }                                                                                                                  \
     extern "C" __global__ void silu_mul_##A(const A* gate, i64 gs, const A* up, i64 us, A* out, i64 os, int n) {       \
         silu_mul(gate, gs, up, us, out, os, n);                                                                        \
     }                                                                                                                  \
