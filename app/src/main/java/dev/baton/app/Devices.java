@@ -63,7 +63,8 @@ final class Devices {
     private static EngineException notYet(String flag) {
         return new EngineException(
                 EngineException.Code.CONFIGURATION,
-                flag + " is not yet served on CUDA devices by this version of Baton; leave it out, or use --device cpu");
+                flag
+                        + " is not yet served on CUDA devices by this version of Baton; leave it out, or use --device cpu");
     }
 
     private static DType activations(String dtype, boolean cuda, ModelConfig config) {

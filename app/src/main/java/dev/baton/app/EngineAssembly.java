@@ -194,8 +194,7 @@ public final class EngineAssembly implements AutoCloseable {
                 .build();
     }
 
-    private static SchedulerConfig schedulerConfig(
-            ServerArgs args, Devices devices, RankGroup first, RoleWiring role) {
+    private static SchedulerConfig schedulerConfig(ServerArgs args, Devices devices, RankGroup first, RoleWiring role) {
         SchedulerConfig.Builder builder = SchedulerConfig.DEFAULT.toBuilder()
                 .maxRunningRequests(devices.runningRequests())
                 .maxTotalTokens(first.capacityTokens())

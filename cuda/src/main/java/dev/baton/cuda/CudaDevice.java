@@ -124,7 +124,10 @@ public final class CudaDevice implements Device {
         Tensor copy = allocate(host.dtype(), host.shape());
         long rowBytes = (long) host.columns() * host.dtype().bytes();
         if (host.isDense() || host.rows() == 1) {
-            gpu.toDevice(host.memory(), copy.memory().address(), host.elements() * host.dtype().bytes());
+            gpu.toDevice(
+                    host.memory(),
+                    copy.memory().address(),
+                    host.elements() * host.dtype().bytes());
         } else {
             long strideBytes = host.rowStride() * host.dtype().bytes();
             for (int row = 0; row < host.rows(); row++) {
@@ -162,7 +165,8 @@ public final class CudaDevice implements Device {
         long bytes = tensor.elements() * tensor.dtype().bytes();
         if (host.byteSize() < bytes) {
             throw new TensorException(
-                    TensorException.Code.SHAPE, tensor + " has " + bytes + " bytes, the host memory " + host.byteSize());
+                    TensorException.Code.SHAPE,
+                    tensor + " has " + bytes + " bytes, the host memory " + host.byteSize());
         }
         return bytes;
     }

@@ -84,8 +84,10 @@ final class CudaExperts {
         long tiles = scratch.address("experts.tiles", 4L * (count + 1));
         long order = scratch.address("experts.order", 4L * pairs);
         long place = scratch.address("experts.place", 4L * pairs);
-        long between = scratch.address("experts.inner", (long) pairs * inner * x.dtype().bytes());
-        long result = scratch.address("experts.result", (long) pairs * hidden * x.dtype().bytes());
+        long between = scratch.address(
+                "experts.inner", (long) pairs * inner * x.dtype().bytes());
+        long result = scratch.address(
+                "experts.result", (long) pairs * hidden * x.dtype().bytes());
         launch.put(ids.memory().address())
                 .put(pairs)
                 .put(experts.firstExpert())

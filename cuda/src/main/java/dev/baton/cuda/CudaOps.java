@@ -15,6 +15,9 @@ import dev.baton.tensor.Weight;
 
 /** The operators as kernels on the device's stream: each call queues and returns. */
 final class CudaOps implements Ops, AutoCloseable {
+    /** As in product.cu. */
+    private static final int FEW_TOKENS = 4;
+
     private final Launch launch;
     private final Kernels kernels;
     private final MatrixProduct product;
@@ -116,8 +119,29 @@ final class CudaOps implements Ops, AutoCloseable {
         Tensor matrix = operands.matrix(weight, x.dtype());
         Tensor bias = weight.bias();
         long biasAddress = bias == null ? 0 : operands.address(bias, out.dtype());
+        if (isFew(x, matrix)) {
+            rows(rows(launch, x), matrix).put(biasAddress);
+            rows(launch, out).put(out.columns()).put(x.columns());
+            String kernel = "few_" + x.rows() + "_" + Kernels.type(out.dtype());
+            launch.run(kernels.get(Source.PRODUCT, kernel), (out.columns() + 7) / 8, 1, 1, 0);
+            return;
+        }
         product.multiply(
-                MatrixProduct.Shape.of(matrix, x, out, bias != null), address(matrix), address(x), address(out), biasAddress);
+                MatrixProduct.Shape.of(matrix, x, out, bias != null),
+                address(matrix),
+                address(x),
+                address(out),
+                biasAddress);
+    }
+
+    /** The kernel that reads weights at the memory's speed takes BF16, few tokens, rows on 16-byte boundaries. */
+    private static boolean isFew(Tensor x, Tensor matrix) {
+        return x.rows() <= FEW_TOKENS
+                && x.dtype() == DType.BF16
+                && x.columns() % 8 == 0
+                && x.rowStride() % 8 == 0
+                && matrix.rowStride() % 8 == 0
+                && (address(x) | address(matrix)) % 16 == 0;
     }
 
     @Override
@@ -233,7 +257,8 @@ final class CudaOps implements Ops, AutoCloseable {
                 || values.columns() != kvHeads * valueDim
                 || out.columns() != heads * valueDim
                 || q.rows() != out.rows()) {
-            throw misfit("attention", "shapes do not fit " + heads + " and " + kvHeads + " heads", q, keys, values, out);
+            throw misfit(
+                    "attention", "shapes do not fit " + heads + " and " + kvHeads + " heads", q, keys, values, out);
         }
         attention.run(q, keys, values, batch, heads, kvHeads, headDim, valueDim, scale, out);
     }

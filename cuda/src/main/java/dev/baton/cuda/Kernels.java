@@ -17,6 +17,8 @@ final class Kernels implements AutoCloseable {
         ELEMENTS("elements.cu", 256),
         NORM("norm.cu", 256),
         ATTENTION("attention.cu", 128),
+        FLASH("flash.cu", 128),
+        PRODUCT("product.cu", 256),
         EXPERTS("experts.cu", 256);
 
         private final String file;
@@ -45,7 +47,9 @@ final class Kernels implements AutoCloseable {
     /** A kernel with its source's block size. */
     Kernel get(Source source, String name) {
         Kernel known = kernels.get(name);
-        return known != null ? known : make(source, name, source.threads, gpu.info().sharedBytesOptIn());
+        return known != null
+                ? known
+                : make(source, name, source.threads, gpu.info().sharedBytesOptIn());
     }
 
     Kernel get(Source source, String name, int threads) {
@@ -57,7 +61,8 @@ final class Kernels implements AutoCloseable {
         KernelModule module = modules.computeIfAbsent(
                 source, s -> gpu.load(cache.code(s.file, gpu.info().architecture())));
         // Static shared memory counts too: leave a page for it.
-        Kernel kernel = module.kernel(name, threads, source == Source.ATTENTION ? sharedBytes - 4096 : 0);
+        boolean large = source == Source.ATTENTION || source == Source.FLASH;
+        Kernel kernel = module.kernel(name, threads, large ? sharedBytes - 4096 : 0);
         kernels.put(name, kernel);
         return kernel;
     }

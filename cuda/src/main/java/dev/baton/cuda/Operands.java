@@ -61,8 +61,7 @@ final class Operands {
                 .put(to.memory().address())
                 .put(to.rowStride())
                 .put(from.columns());
-        launch.run(
-                kernels.get(Kernels.Source.ELEMENTS, "unscale_" + Kernels.type(dtype)), from.rows(), 1, 1, 0);
+        launch.run(kernels.get(Kernels.Source.ELEMENTS, "unscale_" + Kernels.type(dtype)), from.rows(), 1, 1, 0);
         return to;
     }
 
@@ -74,9 +73,7 @@ final class Operands {
                 .put(to.rowStride())
                 .put(from.columns());
         launch.run(
-                kernels.get(
-                        Kernels.Source.ELEMENTS,
-                        "copy_" + Kernels.type(from.dtype()) + "_" + Kernels.type(dtype)),
+                kernels.get(Kernels.Source.ELEMENTS, "copy_" + Kernels.type(from.dtype()) + "_" + Kernels.type(dtype)),
                 from.rows(),
                 1,
                 1,

@@ -118,7 +118,17 @@ class CudaOpsTest {
     @ParameterizedTest
     @EnumSource(names = {"F32", "BF16"})
     void products(DType type) {
-        int[][] sizes = {{1, 896, 48}, {3, 64, 9}, {17, 100, 31}, {64, 2048, 512}, {1, 8, 8}, {5, 33, 7}};
+        int[][] sizes = {
+            {1, 896, 48},
+            {2, 2056, 33},
+            {3, 8, 5},
+            {4, 1024, 256},
+            {3, 64, 9},
+            {17, 100, 31},
+            {64, 2048, 512},
+            {1, 8, 8},
+            {5, 33, 7}
+        };
         for (int[] size : sizes) {
             Twin.Pair x = twin.floats(type, size[0], size[1]);
             Twin.Pair matrix = twin.floats(type, size[2], size[1]);
@@ -170,7 +180,8 @@ class CudaOpsTest {
         int[] rows = new int[sequences];
         for (int b = 0; b < sequences; b++) {
             rows[b] = sequences - b;
-            int[] order = twin.random().ints(0, slots).distinct().limit(contexts[b]).toArray();
+            int[] order =
+                    twin.random().ints(0, slots).distinct().limit(contexts[b]).toArray();
             System.arraycopy(order, 0, table, rows[b] * longest, order.length);
         }
         Twin.Pair s = twin.ints(starts);
@@ -185,7 +196,9 @@ class CudaOpsTest {
     @ParameterizedTest
     @EnumSource(names = {"F32", "BF16"})
     void attention(DType type) {
-        int[][] heads = {{4, 4, 32, 32}, {8, 2, 64, 64}, {16, 2, 128, 128}, {3, 1, 40, 24}, {28, 4, 128, 128}};
+        int[][] heads = {
+            {4, 4, 32, 32}, {8, 2, 64, 64}, {16, 2, 128, 128}, {3, 1, 40, 24}, {28, 4, 128, 128}, {40, 2, 64, 64}
+        };
         for (int[] h : heads) {
             Batches batch = batch(new int[] {1, 5, 1, 40}, new int[] {1, 9, 700, 333}, 1200);
             int tokens = 47;
@@ -196,8 +209,38 @@ class CudaOpsTest {
             scalar.attention(
                     q.host(), keys.host(), values.host(), batch.host(), h[0], h[1], h[2], h[3], 0.3f, out.host());
             cuda.attention(
-                    q.device(), keys.device(), values.device(), batch.device(), h[0], h[1], h[2], h[3], 0.3f, out.device());
+                    q.device(),
+                    keys.device(),
+                    values.device(),
+                    batch.device(),
+                    h[0],
+                    h[1],
+                    h[2],
+                    h[3],
+                    0.3f,
+                    out.device());
             twin.assertEqual("attention " + Arrays.toString(h), out);
+        }
+        for (int[] h : heads) {
+            Batches batch = batch(new int[] {1, 1, 1}, new int[] {1, 800, 333}, 1200);
+            Twin.Pair q = twin.floats(type, 3, h[0] * h[2]);
+            Twin.Pair keys = twin.floats(type, 1200, h[1] * h[2], 0);
+            Twin.Pair values = twin.floats(type, 1200, h[1] * h[3], 0);
+            Twin.Pair out = twin.poisoned(type, 3, h[0] * h[3]);
+            scalar.attention(
+                    q.host(), keys.host(), values.host(), batch.host(), h[0], h[1], h[2], h[3], 0.1f, out.host());
+            cuda.attention(
+                    q.device(),
+                    keys.device(),
+                    values.device(),
+                    batch.device(),
+                    h[0],
+                    h[1],
+                    h[2],
+                    h[3],
+                    0.1f,
+                    out.device());
+            twin.assertEqual("decode attention " + Arrays.toString(h), out);
         }
         for (int h : new int[] {1, 5, 16}) {
             Batches batch = batch(new int[] {1, 3}, new int[] {200, 77}, 300);
@@ -221,7 +264,10 @@ class CudaOpsTest {
                     Twin.Pair ids = twin.intMatrix(19, 6, new int[19 * 6]);
                     Twin.Pair weights = twin.poisoned(DType.F32, 19, 6);
                     scalar.gate(
-                            logits.host(), spec(scoring, biased ? bias.host() : null, groups, score), ids.host(), weights.host());
+                            logits.host(),
+                            spec(scoring, biased ? bias.host() : null, groups, score),
+                            ids.host(),
+                            weights.host());
                     cuda.gate(
                             logits.device(),
                             spec(scoring, biased ? bias.device() : null, groups, score),
@@ -286,7 +332,8 @@ class CudaOpsTest {
         Twin.Pair out = twin.ints(7, 7, 7, 7);
         scalar.argmax(logits.host(), out.host());
         cuda.argmax(logits.device(), out.device());
-        assertThat(twin.ints(out.device())).isEqualTo(out.host().memory().toArray(java.lang.foreign.ValueLayout.JAVA_INT));
+        assertThat(twin.ints(out.device()))
+                .isEqualTo(out.host().memory().toArray(java.lang.foreign.ValueLayout.JAVA_INT));
         Twin.Pair zeros = twin.floats(DType.F32, 2, 1000, 0);
         device.toDevice(arena.allocate(4L * 2000, 64), zeros.device());
         cuda.argmax(zeros.device(), out.device().rowRange(0, 2));

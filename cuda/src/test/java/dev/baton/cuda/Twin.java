@@ -123,7 +123,9 @@ final class Twin {
 
     /** F32 results within 2e-5, results rounded to BF16 within 4e-3, of the scalar ones. */
     void assertEqual(String what, Pair pair) {
-        assertThat(error(pair)).as(what + " " + pair.device()).isLessThan(pair.device().dtype() == DType.BF16 ? 4e-3 : 2e-5);
+        assertThat(error(pair))
+                .as(what + " " + pair.device())
+                .isLessThan(pair.device().dtype() == DType.BF16 ? 4e-3 : 2e-5);
     }
 
     private static short bf16(float value) {

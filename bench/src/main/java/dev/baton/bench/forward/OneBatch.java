@@ -106,8 +106,8 @@ public final class OneBatch {
                 .build();
         DeviceSupplier devices = settings.cuda()
                 ? (rank, ranks) -> CudaDevice.open(CudaOptions.of(rank, settings.activations()))
-                : (rank, ranks) -> CpuDevice.open(CpuOptions.of(Math.max(1, settings.threads() / ranks))
-                        .withKernels(settings.kernels()));
+                : (rank, ranks) -> CpuDevice.open(
+                        CpuOptions.of(Math.max(1, settings.threads() / ranks)).withKernels(settings.kernels()));
         try (RankGroup group = ModelLoader.load(settings.model(), options, devices)) {
             new Run(settings, group).all();
         }

@@ -179,7 +179,7 @@ public final class MatrixProduct implements AutoCloseable {
     private final Gpu gpu;
     private final Arena arena = Arena.ofShared();
     private final long handle;
-        private final long workspace;
+    private final long workspace;
     private final MemorySegment one = arena.allocateFrom(JAVA_FLOAT, 1f);
     private final MemorySegment zero = arena.allocateFrom(JAVA_FLOAT, 0f);
     private final MemorySegment word = arena.allocate(8, 8);
@@ -263,8 +263,7 @@ public final class MatrixProduct implements AutoCloseable {
     }
 
     private Plan plan(Shape shape, long bias) {
-        long descriptor = made(
-                "descriptor", result -> (int) DESCRIPTOR.invokeExact(result, COMPUTE_F32, R_32F));
+        long descriptor = made("descriptor", result -> (int) DESCRIPTOR.invokeExact(result, COMPUTE_F32, R_32F));
         setInt(descriptor, TRANSPOSE_A, 1);
         if (shape.bias()) {
             setInt(descriptor, EPILOGUE, EPILOGUE_BIAS);
@@ -285,9 +284,8 @@ public final class MatrixProduct implements AutoCloseable {
         align(preference, ALIGNMENT_D, shape.yAlignment());
         MemorySegment found = arena.allocate(HEURISTIC_BYTES, 8);
         MemorySegment count = arena.allocate(JAVA_INT);
-        run(
-                "heuristic for " + shape,
-                () -> (int) HEURISTIC.invokeExact(handle, descriptor, w, x, y, y, preference, 1, found, count));
+        run("heuristic for " + shape, () ->
+                (int) HEURISTIC.invokeExact(handle, descriptor, w, x, y, y, preference, 1, found, count));
         if (count.get(JAVA_INT, 0) < 1) {
             throw new TensorException(TensorException.Code.FAULT, "cuBLASLt knows no algorithm for " + shape);
         }

@@ -22,7 +22,8 @@ import java.util.List;
 public final class KernelCache {
     private static final Logger LOG = System.getLogger(KernelCache.class.getName());
     private static final String FOLDER = "/dev/baton/cuda/kernels/";
-    private static final List<String> OPTIONS = List.of("--std=c++17", "-default-device", "--extra-device-vectorization");
+    private static final List<String> OPTIONS =
+            List.of("--std=c++17", "-default-device", "--extra-device-vectorization");
 
     private final Path folder;
 
@@ -62,8 +63,8 @@ public final class KernelCache {
         String source = source(name);
         List<String> options = new java.util.ArrayList<>(OPTIONS);
         options.add("--gpu-architecture=" + architecture);
-        Path file = folder.resolve(
-                name.replace(".cu", "") + "-" + digest(Nvrtc.version() + options + source) + ".cubin");
+        Path file =
+                folder.resolve(name.replace(".cu", "") + "-" + digest(Nvrtc.version() + options + source) + ".cubin");
         try {
             if (Files.isReadable(file)) {
                 return Files.readAllBytes(file);

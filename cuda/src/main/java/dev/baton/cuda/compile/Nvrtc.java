@@ -73,10 +73,7 @@ public final class Nvrtc {
             MemorySegment pointer = arena.allocate(ADDRESS);
             MemorySegment text = arena.allocateFrom(source);
             MemorySegment title = arena.allocateFrom(name);
-            run(
-                    name,
-                    () -> (int) CREATE.invokeExact(
-                            pointer, text, title, 0, MemorySegment.NULL, MemorySegment.NULL));
+            run(name, () -> (int) CREATE.invokeExact(pointer, text, title, 0, MemorySegment.NULL, MemorySegment.NULL));
             try {
                 long program = pointer.get(JAVA_LONG, 0);
                 MemorySegment arguments = arena.allocate(ADDRESS, options.size());
@@ -87,8 +84,12 @@ public final class Nvrtc {
                 if (result != 0) {
                     throw new TensorException(
                             TensorException.Code.FAULT,
-                            (result == COMPILATION ? name + " does not compile:\n" : name + ": NVRTC returned " + result + "\n")
-                                    + new String(bytes(arena, program, LOG_SIZE, LOG), java.nio.charset.StandardCharsets.UTF_8));
+                            (result == COMPILATION
+                                            ? name + " does not compile:\n"
+                                            : name + ": NVRTC returned " + result + "\n")
+                                    + new String(
+                                            bytes(arena, program, LOG_SIZE, LOG),
+                                            java.nio.charset.StandardCharsets.UTF_8));
                 }
                 return bytes(arena, program, CODE_SIZE, CODE);
             } finally {

@@ -51,8 +51,7 @@ final class Calls {
     static final MethodHandle MODULE_LOAD = DRIVER.function("cuModuleLoadData", ADDRESS, ADDRESS);
     static final MethodHandle MODULE_UNLOAD = DRIVER.function("cuModuleUnload", JAVA_LONG);
     static final MethodHandle MODULE_FUNCTION = DRIVER.function("cuModuleGetFunction", ADDRESS, JAVA_LONG, ADDRESS);
-    static final MethodHandle FUNCTION_ATTRIBUTE =
-            DRIVER.function("cuFuncSetAttribute", JAVA_LONG, JAVA_INT, JAVA_INT);
+    static final MethodHandle FUNCTION_ATTRIBUTE = DRIVER.function("cuFuncSetAttribute", JAVA_LONG, JAVA_INT, JAVA_INT);
     static final MethodHandle LAUNCH = DRIVER.function(
             "cuLaunchKernel",
             JAVA_LONG,

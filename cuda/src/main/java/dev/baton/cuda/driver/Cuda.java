@@ -61,7 +61,8 @@ final class Cuda {
     static TensorException failure(String what, int code) {
         TensorException.Code kind =
                 code == OUT_OF_MEMORY ? TensorException.Code.OUT_OF_MEMORY : TensorException.Code.FAULT;
-        return new TensorException(kind, what + ": " + text(Calls.ERROR_NAME, code) + " (" + text(Calls.ERROR_STRING, code) + ")");
+        return new TensorException(
+                kind, what + ": " + text(Calls.ERROR_NAME, code) + " (" + text(Calls.ERROR_STRING, code) + ")");
     }
 
     private static String text(MethodHandle function, int code) {

@@ -80,8 +80,8 @@ public final class Gpu implements AutoCloseable {
                     "there is no GPU " + ordinal + ": the driver shows " + count + " (see CUDA_VISIBLE_DEVICES)");
         }
         int device = Cuda.intOf("cuDeviceGet", result -> (int) Calls.DEVICE_GET.invokeExact(result, ordinal));
-        long context =
-                Cuda.longOf("cuDevicePrimaryCtxRetain", result -> (int) Calls.CONTEXT_RETAIN.invokeExact(result, device));
+        long context = Cuda.longOf(
+                "cuDevicePrimaryCtxRetain", result -> (int) Calls.CONTEXT_RETAIN.invokeExact(result, device));
         Cuda.run("cuCtxSetCurrent", () -> (int) Calls.CONTEXT_SET.invokeExact(context));
         long stream = Cuda.longOf(
                 "cuStreamCreate", result -> (int) Calls.STREAM_CREATE.invokeExact(result, STREAM_NON_BLOCKING));
@@ -99,15 +99,13 @@ public final class Gpu implements AutoCloseable {
                     attribute(device, ATTRIBUTE_MINOR),
                     attribute(device, ATTRIBUTE_MULTIPROCESSORS),
                     attribute(device, ATTRIBUTE_SHARED_OPT_IN),
-                    Cuda.longOf(
-                            "cuDeviceTotalMem", result -> (int) Calls.DEVICE_MEMORY.invokeExact(result, device)));
+                    Cuda.longOf("cuDeviceTotalMem", result -> (int) Calls.DEVICE_MEMORY.invokeExact(result, device)));
         }
     }
 
     private static int attribute(int device, int attribute) {
         return Cuda.intOf(
-                "cuDeviceGetAttribute",
-                result -> (int) Calls.DEVICE_ATTRIBUTE.invokeExact(result, attribute, device));
+                "cuDeviceGetAttribute", result -> (int) Calls.DEVICE_ATTRIBUTE.invokeExact(result, attribute, device));
     }
 
     public GpuInfo info() {
@@ -145,9 +143,8 @@ public final class Gpu implements AutoCloseable {
 
     /** Page-locked host memory, which copies reach at full speed and without a wait. Freed with {@link #freeHost}. */
     public MemorySegment allocateHost(long bytes) {
-        long address = Cuda.longOf(
-                "cuMemHostAlloc of " + bytes + " bytes",
-                result -> (int) Calls.ALLOCATE_HOST.invokeExact(result, bytes, 0));
+        long address = Cuda.longOf("cuMemHostAlloc of " + bytes + " bytes", result ->
+                (int) Calls.ALLOCATE_HOST.invokeExact(result, bytes, 0));
         return MemorySegment.ofAddress(address).reinterpret(bytes);
     }
 
@@ -195,9 +192,7 @@ public final class Gpu implements AutoCloseable {
 
     /** Records what {@code work} queues instead of running it. */
     public GpuGraph capture(Runnable work) {
-        Cuda.run(
-                "cuStreamBeginCapture",
-                () -> (int) Calls.CAPTURE_BEGIN.invokeExact(stream, CAPTURE_THREAD_LOCAL));
+        Cuda.run("cuStreamBeginCapture", () -> (int) Calls.CAPTURE_BEGIN.invokeExact(stream, CAPTURE_THREAD_LOCAL));
         RuntimeException failure = null;
         try {
             work.run();
@@ -206,8 +201,7 @@ public final class Gpu implements AutoCloseable {
         }
         long graph;
         try {
-            graph = Cuda.longOf(
-                    "cuStreamEndCapture", result -> (int) Calls.CAPTURE_END.invokeExact(stream, result));
+            graph = Cuda.longOf("cuStreamEndCapture", result -> (int) Calls.CAPTURE_END.invokeExact(stream, result));
         } catch (TensorException e) {
             throw failure == null ? e : failure;
         }

@@ -29,8 +29,7 @@ public final class GpuEvent implements AutoCloseable {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment result = arena.allocate(ValueLayout.JAVA_FLOAT);
             long from = earlier.event;
-            Cuda.run(
-                    "cuEventElapsedTime", () -> (int) Calls.EVENT_ELAPSED.invokeExact(result, from, event));
+            Cuda.run("cuEventElapsedTime", () -> (int) Calls.EVENT_ELAPSED.invokeExact(result, from, event));
             return result.get(ValueLayout.JAVA_FLOAT, 0);
         }
     }

@@ -15,9 +15,8 @@ public final class Kernel {
         this.function = function;
         this.threads = threads;
         if (sharedBytes > FREE_SHARED_BYTES) {
-            Cuda.run(
-                    "shared memory of " + name,
-                    () -> (int) Calls.FUNCTION_ATTRIBUTE.invokeExact(function, ATTRIBUTE_DYNAMIC_SHARED, sharedBytes));
+            Cuda.run("shared memory of " + name, () ->
+                    (int) Calls.FUNCTION_ATTRIBUTE.invokeExact(function, ATTRIBUTE_DYNAMIC_SHARED, sharedBytes));
         }
     }
 

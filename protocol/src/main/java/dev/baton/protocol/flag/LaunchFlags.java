@@ -86,7 +86,12 @@ public final class LaunchFlags {
                 SERVED,
                 "activations: float32 on a CPU, where bfloat16 rounds each operator's result; on a GPU bfloat16 unless the"
                         + " weights are float32");
-        choice("kv-cache-dtype", "auto", List.of("auto", "float32", "bfloat16"), SERVED, "auto: float32 on a CPU, as the activations on a GPU");
+        choice(
+                "kv-cache-dtype",
+                "auto",
+                List.of("auto", "float32", "bfloat16"),
+                SERVED,
+                "auto: float32 on a CPU, as the activations on a GPU");
         add("quantization", TEXT, null, NOT_YET, "weight quantisation method");
         add("revision", TEXT, null, ACCEPTED, "models are local folders");
         add("nnodes", INTEGER, 1, NOT_YET, "hosts of one server");
