@@ -10,10 +10,15 @@ import dev.baton.tensor.Graph;
 import dev.baton.tensor.Ops;
 import dev.baton.tensor.Tensor;
 import dev.baton.tensor.TensorException;
+import dev.baton.tensor.Weight;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One NVIDIA GPU as one rank's device. Operators are queued on one stream; tensors carry device addresses, so their
@@ -24,7 +29,9 @@ public final class CudaDevice implements Device {
     private final CudaOptions options;
     private final DeviceInfo info;
     private final CudaOps ops;
-    private final List<Long> addresses = new ArrayList<>();
+    /** Address to bytes. */
+    private final Map<Long, Long> allocations = new HashMap<>();
+
     private final List<MemorySegment> hostBuffers = new ArrayList<>();
     private final long limitBytes;
     private long allocatedBytes;
@@ -104,7 +111,7 @@ public final class CudaDevice implements Device {
         } catch (TensorException e) {
             throw e.code() == TensorException.Code.OUT_OF_MEMORY ? outOfMemory(dtype, shape, bytes) : e;
         }
-        addresses.add(address);
+        allocations.put(address, rounded);
         allocatedBytes += rounded;
         gpu.fill(address, (byte) 0, rounded);
         return Tensor.dense(MemorySegment.ofAddress(address).reinterpret(bytes), dtype, shape);
@@ -139,6 +146,53 @@ public final class CudaDevice implements Device {
         }
         gpu.synchronize();
         return copy;
+    }
+
+    @Override
+    public @Nullable Weight merge(List<Weight> weights) {
+        Tensor first = weights.getFirst().matrix();
+        boolean alike = weights.stream()
+                .allMatch(w -> w.matrix().dtype() == first.dtype()
+                        && w.inFeatures() == first.columns()
+                        && w.blockScales() == null
+                        && w.matrix().isDense()
+                        && (w.bias() == null) == (weights.getFirst().bias() == null));
+        if (!alike) {
+            return null;
+        }
+        Tensor matrix = join(weights.stream().map(Weight::matrix).toList(), first.columns());
+        Tensor bias = weights.getFirst().bias() == null
+                ? null
+                : join(weights.stream().map(w -> Objects.requireNonNull(w.bias())).toList(), 1)
+                        .reshape(matrix.rows());
+        return new Weight(matrix, null, bias);
+    }
+
+    /** The rows of all parts in new memory; the parts' own memory is freed. */
+    private Tensor join(List<Tensor> parts, int columns) {
+        DType dtype = parts.getFirst().dtype();
+        long rows = parts.stream().mapToLong(part -> part.elements() / columns).sum();
+        Tensor whole = allocate(dtype, rows, columns);
+        long at = whole.memory().address();
+        for (Tensor part : parts) {
+            long bytes = part.elements() * dtype.bytes();
+            gpu.copy(part.memory().address(), at, bytes);
+            at += bytes;
+        }
+        gpu.synchronize();
+        parts.forEach(this::free);
+        return whole;
+    }
+
+    /** Frees a tensor that begins where its allocation does. */
+    private void free(Tensor tensor) {
+        long address = tensor.memory().address();
+        Long bytes = allocations.remove(address);
+        if (bytes == null) {
+            throw new IllegalArgumentException(tensor + " is no allocation of this device");
+        }
+        gpu.free(address);
+        allocatedBytes -= bytes;
     }
 
     @Override
@@ -210,7 +264,7 @@ public final class CudaDevice implements Device {
             closed = true;
             gpu.synchronize();
             ops.close();
-            addresses.forEach(gpu::free);
+            allocations.keySet().forEach(gpu::free);
             hostBuffers.forEach(gpu::freeHost);
             gpu.close();
         }

@@ -18,6 +18,11 @@ final class CudaOps implements Ops, AutoCloseable {
     /** As in product.cu. */
     private static final int FEW_TOKENS = 4;
 
+    /** Threads of most blocks, and the most of any. */
+    private static final int BLOCK = 256;
+
+    private static final int MOST_THREADS = 1024;
+
     private final Launch launch;
     private final Kernels kernels;
     private final MatrixProduct product;
@@ -104,8 +109,19 @@ final class CudaOps implements Ops, AutoCloseable {
             return;
         }
         long factors = operands.address(weight, DType.F32);
-        rows(rows(rows(launch, residual), x).put(factors), out).put(epsilon).put(x.columns());
-        run(Source.NORM, "add_rms_norm_" + pair(residual, x), x.rows());
+        int n = x.columns();
+        boolean wide = residual.dtype() == DType.F32
+                && x.dtype() == DType.BF16
+                && n <= 8 * MOST_THREADS
+                && isWide(residual)
+                && isWide(x)
+                && isWide(out);
+        rows(rows(rows(launch, residual), x).put(factors), out).put(epsilon).put(n);
+        if (wide) {
+            launch.run(kernels.get(Source.NORM, "add_rms_norm_wide", (n / 8 + 31) / 32 * 32), x.rows(), 1, 1, 0);
+        } else {
+            run(Source.NORM, "add_rms_norm_" + pair(residual, x), x.rows());
+        }
     }
 
     @Override
@@ -138,10 +154,13 @@ final class CudaOps implements Ops, AutoCloseable {
     private static boolean isFew(Tensor x, Tensor matrix) {
         return x.rows() <= FEW_TOKENS
                 && x.dtype() == DType.BF16
-                && x.columns() % 8 == 0
-                && x.rowStride() % 8 == 0
-                && matrix.rowStride() % 8 == 0
-                && (address(x) | address(matrix)) % 16 == 0;
+                && isWide(x)
+                && isWide(matrix);
+    }
+
+    /** Rows begin on 16-byte boundaries and are whole groups of eight elements. */
+    private static boolean isWide(Tensor tensor) {
+        return tensor.columns() % 8 == 0 && tensor.rowStride() % 8 == 0 && address(tensor) % 16 == 0;
     }
 
     @Override
@@ -187,8 +206,12 @@ final class CudaOps implements Ops, AutoCloseable {
         requireSameShape("siluMul", gate, up);
         requireSameShape("siluMul", gate, out);
         if (gate.rows() > 0) {
-            rows(rows(rows(launch, gate), up), out).put(gate.columns());
-            run(Source.ELEMENTS, "silu_mul_" + Kernels.type(gate.dtype()), gate.rows());
+            int n = gate.columns();
+            boolean wide = gate.dtype() == DType.BF16 && isWide(gate) && isWide(up) && isWide(out);
+            rows(rows(rows(launch, gate), up), out).put(n);
+            int parts = (n + (wide ? 8 : 1) * BLOCK - 1) / ((wide ? 8 : 1) * BLOCK);
+            String kernel = wide ? "silu_mul_wide" : "silu_mul_" + Kernels.type(gate.dtype());
+            launch.run(kernels.get(Source.ELEMENTS, kernel), gate.rows(), parts, 1, 0);
         }
     }
 
@@ -215,6 +238,42 @@ final class CudaOps implements Ops, AutoCloseable {
                     .put(rotaryDim)
                     .put(interleaved ? 1 : 0);
             run(Source.ELEMENTS, "rope_" + Kernels.type(x.dtype()), x.rows());
+        }
+    }
+
+    @Override
+    public void ropeAndStore(
+            Tensor q,
+            Tensor k,
+            Tensor v,
+            Tensor positions,
+            Tensor table,
+            int heads,
+            int kvHeads,
+            int headDim,
+            boolean interleaved,
+            Tensor slots,
+            Tensor keys,
+            Tensor values) {
+        if (q.columns() != heads * headDim
+                || k.columns() != kvHeads * headDim
+                || keys.columns() != k.columns()
+                || values.columns() != v.columns()
+                || keys.dtype() != values.dtype()) {
+            throw misfit("ropeAndStore", "q [T, heads * headDim], k and keys, v and values alike", q, k, v, keys, values);
+        }
+        if (q.rows() > 0) {
+            rows(rows(rows(rows(rows(launch, q), k), v), keys), values)
+                    .put(address(positions))
+                    .put(address(slots))
+                    .put(address(table))
+                    .put(heads)
+                    .put(kvHeads)
+                    .put(headDim)
+                    .put(v.columns())
+                    .put(table.columns())
+                    .put(interleaved ? 1 : 0);
+            run(Source.ELEMENTS, "rope_store_" + pair(q, keys), q.rows());
         }
     }
 
@@ -300,7 +359,7 @@ final class CudaOps implements Ops, AutoCloseable {
         }
         if (logits.rows() > 0) {
             rows(launch, logits).put(address(out)).put(logits.columns());
-            run(Source.ELEMENTS, "argmax_f32", logits.rows());
+            launch.run(kernels.get(Source.ELEMENTS, "argmax_f32", MOST_THREADS), logits.rows(), 1, 1, 0);
         }
     }
 

@@ -37,7 +37,8 @@ final class Kernels implements AutoCloseable {
     private final Gpu gpu;
     private final KernelCache cache;
     private final Map<Source, KernelModule> modules = new EnumMap<>(Source.class);
-    private final Map<String, Kernel> kernels = new HashMap<>();
+    /** By name, then block size. */
+    private final Map<String, Map<Integer, Kernel>> kernels = new HashMap<>();
 
     Kernels(Gpu gpu, KernelCache cache) {
         this.gpu = gpu;
@@ -46,25 +47,26 @@ final class Kernels implements AutoCloseable {
 
     /** A kernel with its source's block size. */
     Kernel get(Source source, String name) {
-        Kernel known = kernels.get(name);
-        return known != null
-                ? known
-                : make(source, name, source.threads, gpu.info().sharedBytesOptIn());
+        return get(source, name, source.threads);
     }
 
+    /** A kernel with a block size of its own. */
     Kernel get(Source source, String name, int threads) {
-        Kernel known = kernels.get(name);
-        return known != null ? known : make(source, name, threads, gpu.info().sharedBytesOptIn());
+        Map<Integer, Kernel> sizes = kernels.computeIfAbsent(name, n -> new HashMap<>());
+        Kernel known = sizes.get(threads);
+        if (known == null) {
+            known = make(source, name, threads);
+            sizes.put(threads, known);
+        }
+        return known;
     }
 
-    private Kernel make(Source source, String name, int threads, int sharedBytes) {
+    private Kernel make(Source source, String name, int threads) {
         KernelModule module = modules.computeIfAbsent(
                 source, s -> gpu.load(cache.code(s.file, gpu.info().architecture())));
-        // Static shared memory counts too: leave a page for it.
         boolean large = source == Source.ATTENTION || source == Source.FLASH;
-        Kernel kernel = module.kernel(name, threads, large ? sharedBytes - 4096 : 0);
-        kernels.put(name, kernel);
-        return kernel;
+        // Static shared memory counts too: leave a page for it.
+        return module.kernel(name, threads, large ? gpu.info().sharedBytesOptIn() - 4096 : 0);
     }
 
     /** How kernel names spell an element type. */

@@ -162,6 +162,35 @@ class CudaOpsTest {
             cuda.rope(x.device(), positions.device(), table.device(), 3, 48, 32, 16, interleaved);
             twin.assertEqual("rope", x);
         }
+        for (DType cache : new DType[] {type, DType.BF16}) {
+            Twin.Pair table = twin.floats(DType.F32, 50, 24, 0);
+            Twin.Pair positions = twin.ints(0, 49, 7);
+            Twin.Pair slots = twin.ints(5, 2, 9);
+            Twin.Pair q = twin.floats(type, 3, 4 * 32);
+            Twin.Pair k = twin.floats(type, 3, 2 * 32);
+            Twin.Pair v = twin.floats(type, 3, 2 * 20);
+            Twin.Pair keys = twin.floats(cache, 11, 2 * 32);
+            Twin.Pair values = twin.floats(cache, 11, 2 * 20);
+            store(scalar, q.host(), k.host(), v.host(), positions.host(), table.host(), slots.host(), keys.host(), values.host());
+            store(
+                    cuda,
+                    q.device(),
+                    k.device(),
+                    v.device(),
+                    positions.device(),
+                    table.device(),
+                    slots.device(),
+                    keys.device(),
+                    values.device());
+            twin.assertEqual("rotated queries", q);
+            twin.assertEqual("stored keys", keys);
+            twin.assertEqual("stored values", values);
+        }
+    }
+
+    private static void store(
+            Ops ops, Tensor q, Tensor k, Tensor v, Tensor positions, Tensor table, Tensor slots, Tensor keys, Tensor values) {
+        ops.ropeAndStore(q, k, v, positions, table, 4, 2, 32, false, slots, keys, values);
     }
 
     private record Batches(AttentionBatch host, AttentionBatch device) {}

@@ -3,6 +3,8 @@ package dev.baton.tensor;
 import dev.baton.model.DType;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One rank's compute device: its memory and its operators. A device belongs to the thread of its rank: every call
@@ -36,6 +38,14 @@ public interface Device extends AutoCloseable {
      * a GPU. The host memory must outlive the device.
      */
     Tensor place(Tensor host);
+
+    /**
+     * Layers of one input as one layer, whose output features are theirs, one after the other; null where the device
+     * computes them as well apart. The given weights must not be used afterwards when there is a result.
+     */
+    default @Nullable Weight merge(List<Weight> weights) {
+        return null;
+    }
 
     /** Copies host memory into a dense tensor. */
     void toDevice(MemorySegment host, Tensor target);

@@ -61,6 +61,38 @@ public interface Ops {
             int rotaryDim,
             boolean interleaved);
 
+    /**
+     * What grouped attention does between its projections and its scores: rotates q in place from element 0 of each head,
+     * and writes the rotated keys and the values to their slots. k holds nothing of meaning afterwards.
+     *
+     * @param q [T, heads * headDim]
+     * @param k [T, kvHeads * headDim]
+     * @param v [T, kvHeads * valueDim]
+     * @param table as {@link #rope} has it
+     * @param slots I32 [T]
+     * @param keys cache [slots, kvHeads * headDim]
+     * @param values cache [slots, kvHeads * valueDim]
+     */
+    default void ropeAndStore(
+            Tensor q,
+            Tensor k,
+            Tensor v,
+            Tensor positions,
+            Tensor table,
+            int heads,
+            int kvHeads,
+            int headDim,
+            boolean interleaved,
+            Tensor slots,
+            Tensor keys,
+            Tensor values) {
+        int rotaryDim = table.columns();
+        rope(q, positions, table, heads, headDim, 0, rotaryDim, interleaved);
+        rope(k, positions, table, kvHeads, headDim, 0, rotaryDim, interleaved);
+        scatterRows(k, slots, keys);
+        scatterRows(v, slots, values);
+    }
+
     /** cache[slots[t]] = x[t] for each t; x [T, n] F32, slots I32 [T], cache [slots, n] F32 or BF16. */
     void scatterRows(Tensor x, Tensor slots, Tensor cache);
 

@@ -50,13 +50,29 @@ __device__ void unscale(const unsigned char* x, i64 xStride, const float* scales
     }
 }
 
-// out = silu(gate) * up
+// out = silu(gate) * up; grid (rows, parts of a row)
 template <class A>
 __device__ void silu_mul(const A* gate, i64 gateStride, const A* up, i64 upStride, A* out, i64 outStride, int n) {
     i64 t = blockIdx.x;
-    for (int i = threadIdx.x; i < n; i += blockDim.x) {
+    for (int i = blockIdx.y * blockDim.x + threadIdx.x; i < n; i += gridDim.y * blockDim.x) {
         float g = widen(gate[t * gateStride + i]);
         out[t * outStride + i] = narrow<A>(silu(g) * widen(up[t * upStride + i]));
+    }
+}
+
+// The same, eight elements a thread: n a multiple of 8, rows on 16-byte boundaries.
+extern "C" __global__ void silu_mul_wide(const bf16* gate, i64 gs, const bf16* up, i64 us, bf16* out, i64 os, int n) {
+    i64 t = blockIdx.x;
+    for (int i = (blockIdx.y * blockDim.x + threadIdx.x) * 8; i < n; i += gridDim.y * blockDim.x * 8) {
+        float g[8];
+        float u[8];
+        read8(g, gate + t * gs + i);
+        read8(u, up + t * us + i);
+#pragma unroll
+        for (int k = 0; k < 8; k++) {
+            g[k] = silu(g[k]) * u[k];
+        }
+        write8(out + t * os + i, g);
     }
 }
 
@@ -78,6 +94,47 @@ __device__ void rope(A* x, i64 xStride, const int* positions, const float* table
         float b = widen(*second);
         *first = narrow<A>(a * c - b * s);
         *second = narrow<A>(b * c + a * s);
+    }
+}
+
+// q rotated in place; k rotated and v as it is to their slots.
+template <class A, class C>
+__device__ void rope_store(A* q, i64 qStride, const A* k, i64 kStride, const A* v, i64 vStride, C* keys, i64 keyStride,
+                           C* values, i64 valueStride, const int* positions, const int* slots, const float* table,
+                           int heads, int kvHeads, int headDim, int valueColumns, int rotaryDim, int interleaved) {
+    i64 t = blockIdx.x;
+    int half = rotaryDim / 2;
+    const float* row = table + (i64)positions[t] * rotaryDim;
+    C* key = keys + (i64)slots[t] * keyStride;
+    C* value = values + (i64)slots[t] * valueStride;
+    for (int j = threadIdx.x; j < (heads + kvHeads) * half; j += blockDim.x) {
+        int h = j / half;
+        int i = j % half;
+        int first = interleaved ? 2 * i : i;
+        int second = interleaved ? 2 * i + 1 : i + half;
+        float c = row[i];
+        float s = row[half + i];
+        if (h < heads) {
+            A* head = q + t * qStride + (i64)h * headDim;
+            float a = widen(head[first]);
+            float b = widen(head[second]);
+            head[first] = narrow<A>(a * c - b * s);
+            head[second] = narrow<A>(b * c + a * s);
+        } else {
+            i64 offset = (i64)(h - heads) * headDim;
+            float a = widen(k[t * kStride + offset + first]);
+            float b = widen(k[t * kStride + offset + second]);
+            key[offset + first] = narrow<C>(a * c - b * s);
+            key[offset + second] = narrow<C>(b * c + a * s);
+        }
+    }
+    int rest = headDim - rotaryDim;
+    for (int j = threadIdx.x; j < kvHeads * rest; j += blockDim.x) {
+        int i = j / rest * headDim + rotaryDim + j % rest;
+        key[i] = narrow<C>(widen(k[t * kStride + i]));
+    }
+    for (int i = threadIdx.x; i < valueColumns; i += blockDim.x) {
+        value[i] = narrow<C>(widen(v[t * vStride + i]));
     }
 }
 
@@ -106,7 +163,24 @@ extern "C" __global__ void argmax_f32(const float* logits, i64 stride, int* out,
     const float* row = logits + blockIdx.x * stride;
     float best = -infinity();
     int index = n;
-    for (int i = threadIdx.x; i < n; i += blockDim.x) {
+    // Several loads under way at once: one block reads a whole row.
+    const int DEEP = 8;
+    int i = threadIdx.x;
+    for (; i + (DEEP - 1) * blockDim.x < n; i += DEEP * blockDim.x) {
+        float x[DEEP];
+#pragma unroll
+        for (int d = 0; d < DEEP; d++) {
+            x[d] = row[i + d * blockDim.x];
+        }
+#pragma unroll
+        for (int d = 0; d < DEEP; d++) {
+            if (x[d] > best) {
+                best = x[d];
+                index = i + d * blockDim.x;
+            }
+        }
+    }
+    for (; i < n; i += blockDim.x) {
         float x = row[i];
         if (x > best) {
             best = x;
@@ -154,6 +228,13 @@ EMBED(bf16, bf16)
     extern "C" __global__ void add_##X##_##O(O* target, i64 ts, const X* x, i64 xs, int n) { add(target, ts, x, xs, n); } \
     extern "C" __global__ void scatter_##X##_##O(const X* x, i64 xs, const int* slots, O* cache, i64 cs, int n) {      \
         scatter_rows(x, xs, slots, cache, cs, n);                                                                      \
+    }                                                                                                                  \
+    extern "C" __global__ void rope_store_##X##_##O(X* q, i64 qs, const X* k, i64 ks, const X* v, i64 vs, O* keys,     \
+                                                    i64 keyStride, O* values, i64 valueStride, const int* positions,   \
+                                                    const int* slots, const float* table, int heads, int kvHeads,      \
+                                                    int headDim, int valueColumns, int rotaryDim, int interleaved) {   \
+        rope_store(q, qs, k, ks, v, vs, keys, keyStride, values, valueStride, positions, slots, table, heads, kvHeads, \
+                   headDim, valueColumns, rotaryDim, interleaved);                                                     \
     }                                                                                                                  \
     extern "C" __global__ void gather_##X##_##O(const X* cache, i64 cs, const int* slots, O* out, i64 os, int n) {     \
         gather_rows(cache, cs, slots, out, os, n);                                                                     \

@@ -4,6 +4,7 @@ import dev.baton.model.config.ModelConfig;
 import dev.baton.tensor.Ops;
 import dev.baton.tensor.Tensor;
 import dev.baton.tensor.Weight;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -17,12 +18,8 @@ final class GroupedAttention implements AttentionBlock {
     private final boolean interleaved;
     private final float scale;
     private final float epsilon;
-    /** [heads * headDim, hidden] */
-    private final Weight query;
-    /** [kvHeads * headDim, hidden] */
-    private final Weight key;
-    /** [kvHeads * headDim, hidden] */
-    private final Weight value;
+    /** Queries [heads * headDim, hidden], keys and values [kvHeads * headDim, hidden]. */
+    private final LinearGroup projections;
     /** [hidden, heads * headDim] */
     private final Weight output;
     /** F32 [headDim]; null when heads are not normed. */
@@ -32,9 +29,6 @@ final class GroupedAttention implements AttentionBlock {
     /** F32 [positions, rotaryDim] */
     private final Tensor rope;
 
-    private final BufferSpec queries;
-    private final BufferSpec keys;
-    private final BufferSpec values;
     private final BufferSpec attended;
 
     GroupedAttention(
@@ -60,9 +54,9 @@ final class GroupedAttention implements AttentionBlock {
         int firstHead = shard.first("num_attention_heads", config.heads()) * headDim;
         int firstKvHead = layout.firstKvHead(config.kvHeads()) * headDim;
         boolean bias = config.qkvBias();
-        this.query = weights.rows(prefix + "q_proj", allHeads, hidden, firstHead, heads * headDim, bias);
-        this.key = weights.rows(prefix + "k_proj", allKvHeads, hidden, firstKvHead, kvHeads * headDim, bias);
-        this.value = weights.rows(prefix + "v_proj", allKvHeads, hidden, firstKvHead, kvHeads * headDim, bias);
+        Weight q = weights.rows(prefix + "q_proj", allHeads, hidden, firstHead, heads * headDim, bias);
+        Weight k = weights.rows(prefix + "k_proj", allKvHeads, hidden, firstKvHead, kvHeads * headDim, bias);
+        Weight v = weights.rows(prefix + "v_proj", allKvHeads, hidden, firstKvHead, kvHeads * headDim, bias);
         this.output = weights.columns(
                 prefix + "o_proj",
                 hidden,
@@ -73,9 +67,9 @@ final class GroupedAttention implements AttentionBlock {
         this.queryNorm = spec.queryKeyNorm() ? weights.vector(prefix + "q_norm.weight", headDim) : null;
         this.keyNorm = spec.queryKeyNorm() ? weights.vector(prefix + "k_norm.weight", headDim) : null;
 
-        this.queries = workspace.activations("attention.query", heads * headDim);
-        this.keys = workspace.activations("attention.key", kvHeads * headDim);
-        this.values = workspace.activations("attention.value", kvHeads * headDim);
+        // Heads that are normed one by one must lie densely, so each of their projections has a buffer of its own.
+        this.projections = LinearGroup.of(
+                weights.device(), List.of(q, k, v), spec.queryKeyNorm(), workspace, "attention.query", "attention.key", "attention.value");
         this.attended = workspace.activations("attention.out", heads * headDim);
     }
 
@@ -86,23 +80,28 @@ final class GroupedAttention implements AttentionBlock {
         StepInputs inputs = context.inputs();
         Workspace workspace = context.workspace();
         LayerCache.Heads cache = (LayerCache.Heads) context.cache().get(layer);
-        Tensor q = workspace.rows(queries, tokens);
-        Tensor k = workspace.rows(keys, tokens);
-        Tensor v = workspace.rows(values, tokens);
         Tensor mixed = workspace.rows(attended, tokens);
 
-        ops.linear(x, query, q);
-        ops.linear(x, key, k);
-        ops.linear(x, value, v);
+        Tensor[] projected = projections.forward(ops, workspace, x);
+        Tensor q = projected[0];
+        Tensor k = projected[1];
         if (queryNorm != null && keyNorm != null) {
             normHeads(ops, q, heads, queryNorm);
             normHeads(ops, k, kvHeads, keyNorm);
         }
-        int rotaryDim = rope.columns();
-        ops.rope(q, inputs.positions(), rope, heads, headDim, 0, rotaryDim, interleaved);
-        ops.rope(k, inputs.positions(), rope, kvHeads, headDim, 0, rotaryDim, interleaved);
-        ops.scatterRows(k, inputs.slots(), cache.keys());
-        ops.scatterRows(v, inputs.slots(), cache.values());
+        ops.ropeAndStore(
+                q,
+                k,
+                projected[2],
+                inputs.positions(),
+                rope,
+                heads,
+                kvHeads,
+                headDim,
+                interleaved,
+                inputs.slots(),
+                cache.keys(),
+                cache.values());
         ops.attention(q, cache.keys(), cache.values(), inputs.batch(), heads, kvHeads, headDim, headDim, scale, mixed);
         ops.linear(mixed, output, out);
         context.allReduce(out);

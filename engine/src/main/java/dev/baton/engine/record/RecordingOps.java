@@ -89,6 +89,25 @@ final class RecordingOps implements Ops {
     }
 
     @Override
+    public void ropeAndStore(
+            Tensor q,
+            Tensor k,
+            Tensor v,
+            Tensor positions,
+            Tensor table,
+            int heads,
+            int kvHeads,
+            int headDim,
+            boolean interleaved,
+            Tensor slots,
+            Tensor keys,
+            Tensor values) {
+        long start = System.nanoTime();
+        ops.ropeAndStore(q, k, v, positions, table, heads, kvHeads, headDim, interleaved, slots, keys, values);
+        sink.operator("baton::rope_and_store", start, q, k, v);
+    }
+
+    @Override
     public void scatterRows(Tensor x, Tensor slots, Tensor cache) {
         long start = System.nanoTime();
         ops.scatterRows(x, slots, cache);
