@@ -163,7 +163,11 @@ public final class CudaDevice implements Device {
         Tensor matrix = join(weights.stream().map(Weight::matrix).toList(), first.columns());
         Tensor bias = weights.getFirst().bias() == null
                 ? null
-                : join(weights.stream().map(w -> Objects.requireNonNull(w.bias())).toList(), 1)
+                : join(
+                                weights.stream()
+                                        .map(w -> Objects.requireNonNull(w.bias()))
+                                        .toList(),
+                                1)
                         .reshape(matrix.rows());
         return new Weight(matrix, null, bias);
     }

@@ -152,10 +152,7 @@ final class CudaOps implements Ops, AutoCloseable {
 
     /** The kernel that reads weights at the memory's speed takes BF16, few tokens, rows on 16-byte boundaries. */
     private static boolean isFew(Tensor x, Tensor matrix) {
-        return x.rows() <= FEW_TOKENS
-                && x.dtype() == DType.BF16
-                && isWide(x)
-                && isWide(matrix);
+        return x.rows() <= FEW_TOKENS && x.dtype() == DType.BF16 && isWide(x) && isWide(matrix);
     }
 
     /** Rows begin on 16-byte boundaries and are whole groups of eight elements. */
@@ -260,7 +257,8 @@ final class CudaOps implements Ops, AutoCloseable {
                 || keys.columns() != k.columns()
                 || values.columns() != v.columns()
                 || keys.dtype() != values.dtype()) {
-            throw misfit("ropeAndStore", "q [T, heads * headDim], k and keys, v and values alike", q, k, v, keys, values);
+            throw misfit(
+                    "ropeAndStore", "q [T, heads * headDim], k and keys, v and values alike", q, k, v, keys, values);
         }
         if (q.rows() > 0) {
             rows(rows(rows(rows(rows(launch, q), k), v), keys), values)

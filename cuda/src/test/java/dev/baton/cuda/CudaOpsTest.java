@@ -171,7 +171,16 @@ class CudaOpsTest {
             Twin.Pair v = twin.floats(type, 3, 2 * 20);
             Twin.Pair keys = twin.floats(cache, 11, 2 * 32);
             Twin.Pair values = twin.floats(cache, 11, 2 * 20);
-            store(scalar, q.host(), k.host(), v.host(), positions.host(), table.host(), slots.host(), keys.host(), values.host());
+            store(
+                    scalar,
+                    q.host(),
+                    k.host(),
+                    v.host(),
+                    positions.host(),
+                    table.host(),
+                    slots.host(),
+                    keys.host(),
+                    values.host());
             store(
                     cuda,
                     q.device(),
@@ -189,7 +198,15 @@ class CudaOpsTest {
     }
 
     private static void store(
-            Ops ops, Tensor q, Tensor k, Tensor v, Tensor positions, Tensor table, Tensor slots, Tensor keys, Tensor values) {
+            Ops ops,
+            Tensor q,
+            Tensor k,
+            Tensor v,
+            Tensor positions,
+            Tensor table,
+            Tensor slots,
+            Tensor keys,
+            Tensor values) {
         ops.ropeAndStore(q, k, v, positions, table, 4, 2, 32, false, slots, keys, values);
     }
 

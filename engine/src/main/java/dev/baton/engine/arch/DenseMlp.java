@@ -27,8 +27,7 @@ final class DenseMlp implements MlpBlock {
         Weight gate = weights.rows(prefix + names.gate(), intermediate, hidden, first, count, false);
         Weight up = weights.rows(prefix + names.up(), intermediate, hidden, first, count, false);
         this.down = weights.columns(prefix + names.down(), hidden, intermediate, first, count, false);
-        this.gateAndUp =
-                LinearGroup.of(weights.device(), List.of(gate, up), false, workspace, "mlp.gate", "mlp.up");
+        this.gateAndUp = LinearGroup.of(weights.device(), List.of(gate, up), false, workspace, "mlp.gate", "mlp.up");
     }
 
     @Override

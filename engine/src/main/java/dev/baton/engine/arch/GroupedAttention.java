@@ -69,7 +69,13 @@ final class GroupedAttention implements AttentionBlock {
 
         // Heads that are normed one by one must lie densely, so each of their projections has a buffer of its own.
         this.projections = LinearGroup.of(
-                weights.device(), List.of(q, k, v), spec.queryKeyNorm(), workspace, "attention.query", "attention.key", "attention.value");
+                weights.device(),
+                List.of(q, k, v),
+                spec.queryKeyNorm(),
+                workspace,
+                "attention.query",
+                "attention.key",
+                "attention.value");
         this.attended = workspace.activations("attention.out", heads * headDim);
     }
 

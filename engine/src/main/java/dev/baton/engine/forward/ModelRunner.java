@@ -308,6 +308,7 @@ public final class ModelRunner {
 
     /** Every rank learns rank 0's choices and keeps them. */
     private void shareIds(Memory m, StepPlan plan) {
+        began(Phase.SAMPLE);
         int[] ids = m.output().nextIds();
         int sequences = plan.sequences();
         if (communicator.size() > 1) {
@@ -325,6 +326,7 @@ public final class ModelRunner {
                 m.tables().store(plan.rows()[b], plan.contextLength(b), ids[b]);
             }
         }
+        ended(Phase.SAMPLE);
     }
 
     private void requireFits(StepPlan plan) {
