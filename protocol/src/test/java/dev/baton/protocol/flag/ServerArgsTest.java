@@ -17,7 +17,7 @@ class ServerArgsTest {
                 .collect(Collectors.joining(" "));
         assertThat(pinned)
                 .isEqualTo(
-                        "load-format=auto sampling-defaults=model kv-cache-dtype=auto watchdog-timeout=300.0 log-level=info"
+                        "load-format=auto sampling-defaults=model dtype=auto kv-cache-dtype=auto watchdog-timeout=300.0 log-level=info"
                                 + " decode-log-interval=40 stream-interval=1 host=127.0.0.1 port=30000 max-prefill-tokens=16384"
                                 + " page-size=1 schedule-policy=fcfs schedule-conservativeness=1.0 tp-size=1 dp-size=1"
                                 + " load-balance-method=round_robin disaggregation-mode=null disaggregation-transfer-backend=auto"
