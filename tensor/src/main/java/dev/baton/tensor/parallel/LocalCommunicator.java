@@ -4,16 +4,11 @@ import dev.baton.model.DType;
 import dev.baton.tensor.Tensor;
 import dev.baton.tensor.TensorException;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
-import java.nio.ByteOrder;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.atomic.AtomicReferenceArray;
-import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.VectorSpecies;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Collectives between ranks that are threads of one JVM: each reads the others' tensors where they lie. Sums are taken
@@ -21,9 +16,6 @@ import org.jspecify.annotations.Nullable;
  * allocates nothing.
  */
 public final class LocalCommunicator implements Communicator {
-    private static final VectorSpecies<Float> SPECIES = FloatVector.SPECIES_PREFERRED;
-    private static final ByteOrder ORDER = ByteOrder.nativeOrder();
-
     /** What the ranks of one group share: the tensor each has posted, and the meeting point. */
     private record Shared(
             Rendezvous rendezvous, AtomicReferenceArray<Tensor> inputs, AtomicReferenceArray<String> operations) {}
@@ -31,11 +23,18 @@ public final class LocalCommunicator implements Communicator {
     private final Shared shared;
     private final int rank;
     private final int size;
+    private final RankSum sum;
+    /** Every rank's tensor in the collective at hand. */
+    private final Tensor[] posted;
+
+    private final Tensor[] target = new Tensor[1];
 
     private LocalCommunicator(Shared shared, int rank, int size) {
         this.shared = shared;
         this.rank = rank;
         this.size = size;
+        this.sum = new RankSum(size);
+        this.posted = new Tensor[size];
     }
 
     /**
@@ -78,66 +77,13 @@ public final class LocalCommunicator implements Communicator {
         long elements = x.elements();
         long from = share(elements, rank);
         long to = share(elements, rank + 1);
-        int columns = x.columns();
-        while (from < to) {
-            long row = from / columns;
-            int column = (int) (from % columns);
-            int count = (int) Math.min(to - from, columns - column);
-            sumRow(row, column, count, null, 0);
-            from += count;
-        }
+        sum.elements(posted, posted, from, to);
         shared.rendezvous.await(rank, "allReduce");
     }
 
     /** First element of a rank's share; whole cache lines, so that two ranks do not write to one. */
     private long share(long elements, int r) {
         return r == size ? elements : elements * r / size / 16 * 16;
-    }
-
-    /**
-     * Sums columns of one row over all ranks, into {@code target} from element {@code targetIndex} on, or into all
-     * ranks' own tensors when it is null.
-     */
-    private void sumRow(long row, int column, int count, @Nullable Tensor target, long targetIndex) {
-        int lanes = SPECIES.length();
-        int i = 0;
-        for (; i + lanes <= count; i += lanes) {
-            Tensor first = input(0);
-            FloatVector sum =
-                    FloatVector.fromMemorySegment(SPECIES, first.memory(), offset(first, row, column + i), ORDER);
-            for (int r = 1; r < size; r++) {
-                Tensor x = input(r);
-                sum = sum.add(FloatVector.fromMemorySegment(SPECIES, x.memory(), offset(x, row, column + i), ORDER));
-            }
-            if (target != null) {
-                sum.intoMemorySegment(target.memory(), (targetIndex + i) * 4, ORDER);
-            } else {
-                for (int r = 0; r < size; r++) {
-                    Tensor x = input(r);
-                    sum.intoMemorySegment(x.memory(), offset(x, row, column + i), ORDER);
-                }
-            }
-        }
-        for (; i < count; i++) {
-            float sum = 0;
-            for (int r = 0; r < size; r++) {
-                Tensor x = input(r);
-                float value = x.memory().get(ValueLayout.JAVA_FLOAT_UNALIGNED, offset(x, row, column + i));
-                sum = r == 0 ? value : sum + value;
-            }
-            if (target != null) {
-                target.memory().set(ValueLayout.JAVA_FLOAT_UNALIGNED, (targetIndex + i) * 4, sum);
-            } else {
-                for (int r = 0; r < size; r++) {
-                    Tensor x = input(r);
-                    x.memory().set(ValueLayout.JAVA_FLOAT_UNALIGNED, offset(x, row, column + i), sum);
-                }
-            }
-        }
-    }
-
-    private static long offset(Tensor x, long row, long column) {
-        return (row * x.rowStride() + column) * x.dtype().bytes();
     }
 
     @Override
@@ -147,7 +93,7 @@ public final class LocalCommunicator implements Communicator {
         }
         post("allGather", x);
         for (int r = 0; r < size; r++) {
-            copyRows(input(r), out, (long) r * x.rows());
+            copyRows(posted[r], out, (long) r * x.rows());
         }
         shared.rendezvous.await(rank, "allGather");
     }
@@ -160,8 +106,9 @@ public final class LocalCommunicator implements Communicator {
             throw mismatch("reduceScatter", "x must be [" + size + " * T, n], out [T, n]", x, out);
         }
         post("reduceScatter", x);
+        target[0] = out;
         for (int row = 0; row < out.rows(); row++) {
-            sumRow((long) rank * out.rows() + row, 0, out.columns(), out, row * out.rowStride());
+            sum.row(posted, (long) rank * out.rows() + row, target, row, 0, out.columns());
         }
         shared.rendezvous.await(rank, "reduceScatter");
     }
@@ -173,7 +120,7 @@ public final class LocalCommunicator implements Communicator {
         }
         post("broadcast", x);
         if (rank != root) {
-            copyRows(input(root), x, 0);
+            copyRows(posted[root], x, 0);
         }
         shared.rendezvous.await(rank, "broadcast");
     }
@@ -202,7 +149,8 @@ public final class LocalCommunicator implements Communicator {
         shared.operations.set(rank, operation);
         shared.rendezvous.await(rank, operation);
         for (int r = 0; r < size; r++) {
-            Tensor other = input(r);
+            Tensor other = Objects.requireNonNull(shared.inputs.get(r));
+            posted[r] = other;
             if (!operation.equals(shared.operations.get(r))
                     || other.rows() != x.rows()
                     || other.columns() != x.columns()
@@ -217,11 +165,7 @@ public final class LocalCommunicator implements Communicator {
         }
     }
 
-    private Tensor input(int r) {
-        return Objects.requireNonNull(shared.inputs.get(r));
-    }
-
-    private static void copyRows(Tensor from, Tensor to, long firstRow) {
+    static void copyRows(Tensor from, Tensor to, long firstRow) {
         int bytes = from.dtype().bytes();
         MemorySegment target = to.memory();
         if (from.isDense() && to.isDense()) {
@@ -238,13 +182,13 @@ public final class LocalCommunicator implements Communicator {
         }
     }
 
-    private static void requireF32(String operation, Tensor x) {
+    static void requireF32(String operation, Tensor x) {
         if (x.dtype() != DType.F32) {
             throw new TensorException(TensorException.Code.DTYPE, operation + ": needs F32, got " + x);
         }
     }
 
-    private static TensorException mismatch(String operation, String rule, Tensor x, Tensor out) {
+    static TensorException mismatch(String operation, String rule, Tensor x, Tensor out) {
         return new TensorException(
                 TensorException.Code.SHAPE, operation + ": " + rule + "; got x " + x + ", out " + out);
     }
