@@ -9,6 +9,7 @@ import dev.baton.engine.arch.RopePrecision;
 import dev.baton.engine.forward.KvMemory;
 import dev.baton.engine.parallel.LoadOptions;
 import dev.baton.engine.parallel.ModelLoader;
+import dev.baton.engine.parallel.ParallelShape;
 import dev.baton.engine.parallel.RankGroup;
 import dev.baton.engine.record.Profiler;
 import dev.baton.engine.schedule.SchedulePolicy;
@@ -98,8 +99,9 @@ public final class EngineAssembly implements AutoCloseable {
             ModelConfig config = loader.config();
             Devices devices = Devices.of(args, config);
             Tokenizer tokenizer = tokenizer(args, folder, format);
-            int replicas = args.integer("dp-size");
-            LoadOptions options = loadOptions(args, config, devices, format, role)
+            ParallelShape shape = ParallelFlags.shape(args);
+            int replicas = shape.replicas();
+            LoadOptions options = loadOptions(args, shape, config, devices, format, role)
                     .with()
                     .ropePrecision(ropePrecision)
                     .build();
@@ -172,7 +174,12 @@ public final class EngineAssembly implements AutoCloseable {
     }
 
     private static LoadOptions loadOptions(
-            ServerArgs args, ModelConfig config, Devices devices, LoadOptions.Format format, RoleWiring role) {
+            ServerArgs args,
+            ParallelShape shape,
+            ModelConfig config,
+            Devices devices,
+            LoadOptions.Format format,
+            RoleWiring role) {
         Integer context = args.integerOrNull("context-length");
         int contextTokens = context == null ? config.maxPositions() : context;
         int running = devices.runningRequests();
@@ -181,7 +188,7 @@ public final class EngineAssembly implements AutoCloseable {
         return LoadOptions.DEFAULT
                 .with()
                 .format(format)
-                .tensorParallel(args.integer("tp-size"))
+                .shape(shape)
                 .cacheType(devices.cacheType())
                 .contextTokens(context == null ? 0 : context)
                 .maxRunningRequests(running)

@@ -1,5 +1,6 @@
 package dev.baton.bench.forward;
 
+import dev.baton.engine.arch.RankCommunicators;
 import dev.baton.engine.forward.RankObserver;
 import dev.baton.engine.schedule.ForwardMode;
 import dev.baton.engine.schedule.StepPlan;
@@ -65,8 +66,8 @@ final class OperatorTimes {
         }
 
         @Override
-        public Communicator wrap(Communicator communicator) {
-            return communicator;
+        public Communicator wrap(RankCommunicators.Member group) {
+            return group.communicator();
         }
 
         @Override

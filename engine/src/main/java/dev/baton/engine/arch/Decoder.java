@@ -60,7 +60,7 @@ public final class Decoder {
         }
         this.finalNorm = weights.vector(names.finalNorm() + ".weight", hidden);
         this.head = new OutputHead(
-                config, names, layout, weights, config.tiedEmbeddings() ? embedding.table() : null, logitBuffers);
+                config, names, layout, weights, config.tiedEmbeddings() ? embedding : null, logitBuffers);
     }
 
     private DecoderLayer layer(

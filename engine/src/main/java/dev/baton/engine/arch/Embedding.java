@@ -9,26 +9,31 @@ final class Embedding {
     private final Tensor table;
 
     private final int firstId;
+    private final boolean sharded;
 
     Embedding(ModelConfig config, WeightNames names, Layout layout, WeightLoader weights) {
         int vocabulary = config.vocabSize();
-        this.firstId = layout.vocabulary().rank() * layout.vocabularyShardRows(vocabulary);
+        Shard shard = layout.embedding();
+        this.sharded = shard.size() > 1;
+        this.firstId = shard.firstVocabularyRow(vocabulary);
         this.table = weights.table(
                 names.embedding() + ".weight",
                 vocabulary,
                 config.hiddenSize(),
                 firstId,
-                layout.vocabularyRows(vocabulary));
+                shard.vocabularyRows(vocabulary));
     }
 
-    /** The rows that this rank holds, for an output projection that is tied to them. */
-    Tensor table() {
-        return table;
+    /** Rows {@code [from, from + count)} of the vocabulary, for an output projection that is tied to them. */
+    Tensor rows(int from, int count) {
+        return table.rowRange(from - firstId, count);
     }
 
     /** @param out F32 [T, hidden] */
     void forward(ForwardContext context, Tensor out) {
         context.ops().embed(context.inputs().ids(), table, firstId, out);
-        context.allReduce(out);
+        if (sharded) {
+            context.allReduce(out);
+        }
     }
 }

@@ -2,22 +2,30 @@ package dev.baton.engine.arch;
 
 import dev.baton.tensor.Ops;
 import dev.baton.tensor.Tensor;
-import dev.baton.tensor.parallel.Communicator;
 import java.util.List;
 
 /**
  * What a forward pass works with. Blocks take operators and communicator from here and never keep them, so that each
  * step can run through other ones (a recorder's).
  *
- * @param communicator the ranks that share this model
+ * @param communicators the groups of ranks that share this model
  * @param cache one entry a layer
  */
 public record ForwardContext(
-        Ops ops, Communicator communicator, Workspace workspace, List<LayerCache> cache, StepInputs inputs) {
-    /** Sums a partial result over the ranks, in place. */
+        Ops ops, RankCommunicators communicators, Workspace workspace, List<LayerCache> cache, StepInputs inputs) {
+    /** Sums a partial result over the ranks of the stage, in place. */
     void allReduce(Tensor x) {
-        if (communicator.size() > 1) {
-            communicator.allReduce(x);
+        sum(communicators.tensor(), x);
+    }
+
+    /** Sums a partial result over the ranks of the attention group, in place. */
+    void attentionAllReduce(Tensor x) {
+        sum(communicators.attention(), x);
+    }
+
+    private static void sum(RankCommunicators.Member group, Tensor x) {
+        if (group.size() > 1) {
+            group.communicator().allReduce(x);
         }
     }
 

@@ -110,7 +110,7 @@ final class GroupedAttention implements AttentionBlock {
                 cache.values());
         ops.attention(q, cache.keys(), cache.values(), inputs.batch(), heads, kvHeads, headDim, headDim, scale, mixed);
         ops.linear(mixed, output, out);
-        context.allReduce(out);
+        context.attentionAllReduce(out);
     }
 
     /** Every head [headDim] of x [T, count * headDim] is normed by itself. */

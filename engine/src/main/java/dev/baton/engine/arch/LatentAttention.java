@@ -176,7 +176,7 @@ final class LatentAttention implements AttentionBlock {
             absorbed(context, query, cache.rows(), mixed);
         }
         ops.linear(mixed, output, out);
-        context.allReduce(out);
+        context.attentionAllReduce(out);
     }
 
     private void absorbed(ForwardContext context, Tensor query, Tensor cache, Tensor mixed) {

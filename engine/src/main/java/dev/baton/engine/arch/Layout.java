@@ -6,20 +6,39 @@ import dev.baton.engine.EngineException;
  * How one rank's share of a model is cut: arithmetic only. Each kind of block has a shard of its own, so that layouts
  * that cut attention, MLP, experts and vocabulary differently stay a property of this record.
  *
- * @param attention query heads (and key/value heads, replicated where there are fewer than ranks)
- * @param dense intermediate columns of dense and shared-expert MLPs
- * @param experts intermediate columns of every routed expert: under plain tensor parallelism each rank holds a slice of
- *     all experts, so that ranks stay equally busy whatever the traffic
- * @param vocabulary rows of the embedding and of the output projection; the last shards may be shorter
+ * @param group which attention group the rank belongs to: a group has requests and KV cache of its own
+ * @param attention query heads (and key/value heads, replicated where there are fewer than ranks) within the group
+ * @param dense intermediate columns of dense MLPs
+ * @param shared intermediate columns of shared experts
+ * @param experts routed experts
+ * @param embedding rows of the embedding; the last shards may be shorter
+ * @param vocabulary rows of the output projection; the last shards may be shorter
+ * @param stage part of the layers
  */
-public record Layout(Shard attention, Shard dense, Shard experts, Shard vocabulary) {
+public record Layout(
+        Shard group,
+        Shard attention,
+        Shard dense,
+        Shard shared,
+        ExpertShard experts,
+        Shard embedding,
+        Shard vocabulary,
+        Stage stage) {
     /** One rank that holds everything. */
     public static final Layout SINGLE = tensorParallel(0, 1);
 
-    /** Plain tensor parallelism. */
+    /** Plain tensor parallelism: each rank holds a slice of all experts, so that ranks stay equally busy. */
     public static Layout tensorParallel(int rank, int size) {
         Shard shard = new Shard(rank, size);
-        return new Layout(shard, shard, shard, shard);
+        return new Layout(
+                Shard.WHOLE,
+                shard,
+                shard,
+                shard,
+                new ExpertShard(Shard.WHOLE, shard, false),
+                shard,
+                shard,
+                Stage.WHOLE);
     }
 
     /** Key/value heads of one rank, at least 1. */
@@ -43,29 +62,5 @@ public record Layout(Shard attention, Shard dense, Shard experts, Shard vocabula
                             + kvHeads + " mod " + size + " = " + kvHeads % size + ", " + size + " mod " + kvHeads
                             + " = " + size % kvHeads + "; one must divide the other");
         }
-    }
-
-    /** Vocabulary rows of a full shard: the vocabulary rounded up over the ranks. */
-    public int vocabularyShardRows(int vocabularySize) {
-        return (vocabularySize + vocabulary.size() - 1) / vocabulary.size();
-    }
-
-    /** Vocabulary rows that this rank really holds. */
-    public int vocabularyRows(int vocabularySize) {
-        return vocabularyRowsOf(vocabulary.rank(), vocabularySize);
-    }
-
-    /** Vocabulary rows that {@code rank} really holds. */
-    public int vocabularyRowsOf(int rank, int vocabularySize) {
-        int full = vocabularyShardRows(vocabularySize);
-        int rows = Math.min(full, vocabularySize - rank * full);
-        if (rows <= 0) {
-            throw new EngineException(
-                    EngineException.Code.CONFIGURATION,
-                    "vocab_size = " + vocabularySize + " leaves nothing for rank " + rank + " of "
-                            + vocabulary.size() + ": shards of " + full + " rows end after "
-                            + (vocabularySize + full - 1) / full + " ranks");
-        }
-        return rows;
     }
 }

@@ -15,8 +15,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Mixture of experts (DeepSeek-V3 technical report, section 2.1.2): {@code scale * sum of the chosen experts + shared}.
- * A rank holds a slice of the intermediate columns of every expert; the gate is whole on every rank, so that all ranks
- * choose the same experts.
+ * A rank holds some of the experts, or a slice of the intermediate columns of all, or both; the gate is whole on every
+ * rank, so that all ranks choose the same experts.
  */
 final class MoeMlp implements MlpBlock {
     /** [experts, hidden] */
@@ -55,7 +55,7 @@ final class MoeMlp implements MlpBlock {
                         hidden,
                         moe.sharedIntermediateSize(),
                         names.projections(),
-                        layout.dense(),
+                        layout.shared(),
                         weights,
                         prefix + names.sharedExperts(),
                         workspace);
@@ -66,21 +66,23 @@ final class MoeMlp implements MlpBlock {
     }
 
     private static ExpertWeights experts(
-            MoeConfig moe, int hidden, WeightNames names, Shard shard, WeightLoader weights, String prefix) {
+            MoeConfig moe, int hidden, WeightNames names, ExpertShard shard, WeightLoader weights, String prefix) {
         int intermediate = moe.intermediateSize();
         WeightNames.Projections projections = names.expertProjections();
-        int first = shard.first("moe_intermediate_size", intermediate);
-        int count = shard.length("moe_intermediate_size", intermediate);
+        int first = shard.columns().first("moe_intermediate_size", intermediate);
+        int count = shard.columns().length("moe_intermediate_size", intermediate);
+        int firstExpert = shard.experts().first("experts", moe.experts());
+        int experts = shard.experts().length("experts", moe.experts());
         List<Weight> gates = new ArrayList<>();
         List<Weight> ups = new ArrayList<>();
         List<Weight> downs = new ArrayList<>();
-        for (int e = 0; e < moe.experts(); e++) {
+        for (int e = firstExpert; e < firstExpert + experts; e++) {
             String expert = prefix + names.expert(e);
             gates.add(weights.rows(expert + projections.gate(), intermediate, hidden, first, count, false));
             ups.add(weights.rows(expert + projections.up(), intermediate, hidden, first, count, false));
             downs.add(weights.columns(expert + projections.down(), hidden, intermediate, first, count, false));
         }
-        return new ExpertWeights(0, gates, ups, downs);
+        return new ExpertWeights(firstExpert, gates, ups, downs);
     }
 
     private static GateSpec gateSpec(MoeConfig moe, @Nullable Tensor correctionBias) {

@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
 final class OutputHead {
     private final int vocabulary;
     private final int shardRows;
-    private final Layout layout;
+    private final Shard shard;
     /** [rows of this rank, hidden] */
     private final Weight projection;
     /** F32 [rows, vocabulary] */
@@ -23,25 +23,24 @@ final class OutputHead {
     /** F32 [ranks * rows, shardRows] */
     private final @Nullable BufferSpec gathered;
 
-    /** @param tied the embedding's rows, null when the projection has weights of its own */
+    /** @param tied the embedding, null when the projection has weights of its own */
     OutputHead(
             ModelConfig config,
             WeightNames names,
             Layout layout,
             WeightLoader weights,
-            @Nullable Tensor tied,
+            @Nullable Embedding tied,
             WorkspacePlan workspace) {
         this.vocabulary = config.vocabSize();
-        this.layout = layout;
-        this.shardRows = layout.vocabularyShardRows(vocabulary);
-        int rank = layout.vocabulary().rank();
-        int rows = layout.vocabularyRows(vocabulary);
+        this.shard = layout.vocabulary();
+        this.shardRows = shard.vocabularyShardRows(vocabulary);
+        int first = shard.firstVocabularyRow(vocabulary);
+        int rows = shard.vocabularyRows(vocabulary);
         this.projection = tied != null
-                ? Weight.of(tied)
-                : weights.unquantized()
-                        .rows(names.output(), vocabulary, config.hiddenSize(), rank * shardRows, rows, false);
+                ? Weight.of(tied.rows(first, rows))
+                : weights.unquantized().rows(names.output(), vocabulary, config.hiddenSize(), first, rows, false);
         this.logits = workspace.floats("logits", vocabulary);
-        int ranks = layout.vocabulary().size();
+        int ranks = shard.size();
         this.part = ranks == 1 ? null : workspace.floats("logits.part", shardRows);
         this.gathered = ranks == 1 ? null : workspace.floats("logits.gathered", ranks * shardRows);
     }
@@ -65,12 +64,12 @@ final class OutputHead {
             return out;
         }
         Tensor mine = workspace.rows(part, rows);
-        int ranks = layout.vocabulary().size();
+        int ranks = shard.size();
         Tensor all = workspace.rows(gathered, rows).reshape((long) ranks * rows, shardRows);
         ops.linear(x, projection, mine.columnRange(0, projection.outFeatures()));
-        context.communicator().allGather(mine, all);
+        context.communicators().tensor().communicator().allGather(mine, all);
         for (int rank = 0; rank < ranks; rank++) {
-            int count = layout.vocabularyRowsOf(rank, vocabulary);
+            int count = shard.vocabularyRowsOf(rank, vocabulary);
             ops.copy(
                     all.rowRange((long) rank * rows, rows).columnRange(0, count),
                     out.columnRange((long) rank * shardRows, count));

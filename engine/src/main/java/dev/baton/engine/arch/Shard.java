@@ -40,4 +40,33 @@ public record Shard(int rank, int size) {
     public int first(String what, int total) {
         return rank * length(what, total);
     }
+
+    /** Vocabulary rows of a full shard: the vocabulary rounded up over the ranks. */
+    public int vocabularyShardRows(int vocabularySize) {
+        return (vocabularySize + size - 1) / size;
+    }
+
+    /** First vocabulary row of this rank. */
+    public int firstVocabularyRow(int vocabularySize) {
+        return rank * vocabularyShardRows(vocabularySize);
+    }
+
+    /** Vocabulary rows that this rank really holds. */
+    public int vocabularyRows(int vocabularySize) {
+        return vocabularyRowsOf(rank, vocabularySize);
+    }
+
+    /** Vocabulary rows that {@code otherRank} really holds. */
+    public int vocabularyRowsOf(int otherRank, int vocabularySize) {
+        int full = vocabularyShardRows(vocabularySize);
+        int rows = Math.min(full, vocabularySize - otherRank * full);
+        if (rows <= 0) {
+            throw new EngineException(
+                    EngineException.Code.CONFIGURATION,
+                    "vocab_size = " + vocabularySize + " leaves nothing for rank " + otherRank + " of " + size
+                            + ": shards of " + full + " rows end after " + (vocabularySize + full - 1) / full
+                            + " ranks");
+        }
+        return rows;
+    }
 }

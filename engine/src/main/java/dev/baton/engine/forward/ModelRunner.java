@@ -5,6 +5,7 @@ import dev.baton.engine.arch.Decoder;
 import dev.baton.engine.arch.ForwardContext;
 import dev.baton.engine.arch.LayerHook;
 import dev.baton.engine.arch.Layout;
+import dev.baton.engine.arch.RankCommunicators;
 import dev.baton.engine.arch.StepInputs;
 import dev.baton.engine.arch.WeightLoader;
 import dev.baton.engine.arch.Workspace;
@@ -32,14 +33,14 @@ public final class ModelRunner {
     private final ModelConfig config;
     private final Layout layout;
     private final Device device;
-    private final Communicator communicator;
+    private final RankCommunicators communicators;
     private final RunnerOptions options;
     private final Decoder decoder;
     private final long weightBytes;
 
     private @Nullable Memory memory;
     private Ops ops;
-    private Communicator collectives;
+    private RankCommunicators collectives;
     private @Nullable RankObserver observer;
     private LayerListener layerListener = LayerListener.NONE;
 
@@ -66,14 +67,14 @@ public final class ModelRunner {
      * Loads the rank's weights.
      *
      * @param weights must outlive the device
-     * @param communicator of as many ranks as the layout has
+     * @param communicators of as many ranks as the layout has
      */
     public ModelRunner(
             ModelConfig config,
             Layout layout,
             WeightSource weights,
             Device device,
-            Communicator communicator,
+            RankCommunicators communicators,
             RunnerOptions options) {
         if (options.contextTokens() < 1 || options.maxRows() < 1 || options.maxStepTokens() < 1) {
             throw new EngineException(
@@ -83,10 +84,10 @@ public final class ModelRunner {
         this.config = config;
         this.layout = layout;
         this.device = device;
-        this.communicator = communicator;
+        this.communicators = communicators;
         this.options = options;
         this.ops = device.ops();
-        this.collectives = communicator;
+        this.collectives = communicators;
         WeightLoader loader = new WeightLoader(weights, device, config);
         this.decoder = new Decoder(
                 config,
@@ -164,7 +165,10 @@ public final class ModelRunner {
     public void observe(@Nullable RankObserver next) {
         this.observer = next;
         this.ops = next == null ? device.ops() : next.wrap(device.ops());
-        this.collectives = next == null ? communicator : next.wrap(communicator);
+        this.collectives = next == null
+                ? communicators
+                : communicators.map(member ->
+                        member.size() == 1 ? member : new RankCommunicators.Member(next.wrap(member), member.ranks()));
     }
 
     /** Follows the layers of the steps to come. On the rank's thread, between steps. */
@@ -237,7 +241,7 @@ public final class ModelRunner {
         return plan.mode() == ForwardMode.DECODE
                 && observer == null
                 && layerListener == LayerListener.NONE
-                && communicator.size() == 1
+                && communicators.tensor().size() == 1
                 && m.graphs().records(sequences)
                 && plan.tokens() == sequences
                 && m.output().rows().count() == sequences;
@@ -282,7 +286,7 @@ public final class ModelRunner {
     private void outputs(Memory m, StepPlan plan, ForwardContext context, Tensor states) {
         OutputStage output = m.output();
         int rows = output.rows().count();
-        boolean first = communicator.rank() == 0;
+        boolean first = communicators.attention().communicator().rank() == 0;
         for (int from = 0; from < rows; from += options.logitRows()) {
             int count = Math.min(options.logitRows(), rows - from);
             began(Phase.LOGITS);
@@ -311,13 +315,14 @@ public final class ModelRunner {
         began(Phase.SAMPLE);
         int[] ids = m.output().nextIds();
         int sequences = plan.sequences();
-        if (communicator.size() > 1) {
+        Communicator group = collectives.attention().communicator();
+        if (group.size() > 1) {
             Tensor shared = m.rowIndices().rowRange(0, sequences);
-            if (communicator.rank() == 0) {
+            if (group.rank() == 0) {
                 MemorySegment.copy(ids, 0, m.staging(), ValueLayout.JAVA_INT, 0, sequences);
                 device.toDevice(m.staging(), shared);
             }
-            collectives.broadcast(shared, 0);
+            group.broadcast(shared, 0);
             device.toHost(shared, m.staging());
             MemorySegment.copy(m.staging(), ValueLayout.JAVA_INT, 0, ids, 0, sequences);
         }

@@ -1,5 +1,6 @@
 package dev.baton.engine.forward;
 
+import dev.baton.engine.arch.RankCommunicators;
 import dev.baton.engine.schedule.StepPlan;
 import dev.baton.engine.schedule.StepResult;
 import dev.baton.tensor.Ops;
@@ -25,8 +26,8 @@ public interface RankObserver {
     /** Operators that the steps shall run through from now on; called once, when the observer is set. */
     Ops wrap(Ops ops);
 
-    /** Collectives likewise. */
-    Communicator wrap(Communicator communicator);
+    /** Collectives of one of the rank's groups likewise; called once a group of more than one rank. */
+    Communicator wrap(RankCommunicators.Member group);
 
     /** A step begins. */
     void stepBegan(StepPlan plan);

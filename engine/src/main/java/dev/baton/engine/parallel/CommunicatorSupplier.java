@@ -1,23 +1,71 @@
 package dev.baton.engine.parallel;
 
+import dev.baton.engine.arch.RankCommunicators;
+import dev.baton.engine.arch.RankCommunicators.Member;
 import dev.baton.tensor.Device;
 import dev.baton.tensor.parallel.Communicator;
 import dev.baton.tensor.parallel.LocalCommunicator;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 
-/** Joins a rank to its group; called on the rank's own thread, on all ranks at about the same time. */
+/** Joins a rank to its groups; called on the rank's own thread, on all ranks at about the same time. */
 @FunctionalInterface
 public interface CommunicatorSupplier {
-    Communicator join(int rank, Device device);
+    /** @param rank of the replica */
+    RankCommunicators join(int rank, Device device);
 
     /**
      * Ranks that are threads of this JVM.
      *
      * @param deadline how long a rank waits for the others in one collective
      */
-    static CommunicatorSupplier local(int ranks, Duration deadline) {
-        List<Communicator> group = LocalCommunicator.group(ranks, deadline);
-        return (rank, device) -> group.get(rank);
+    static CommunicatorSupplier local(ParallelShape shape, Duration deadline) {
+        Map<List<Integer>, List<Communicator>> groups = new HashMap<>();
+        List<RankCommunicators> ranks = new ArrayList<>();
+        for (int rank = 0; rank < shape.replicaRanks(); rank++) {
+            int self = rank;
+            ranks.add(of(shape, rank, members -> {
+                List<Communicator> group =
+                        groups.computeIfAbsent(members, m -> LocalCommunicator.group(m.size(), deadline));
+                return group.get(members.indexOf(self));
+            }));
+        }
+        List<RankCommunicators> all = Collections.unmodifiableList(ranks);
+        return (rank, device) -> all.get(rank);
+    }
+
+    /** Makes this rank's end of the group of some ranks. */
+    @FunctionalInterface
+    interface GroupOpener {
+        Communicator open(List<Integer> ranks);
+    }
+
+    /** A rank's groups as the shape cuts them; groups of the same ranks are opened once. */
+    static RankCommunicators of(ParallelShape shape, int rank, GroupOpener opener) {
+        int first = shape.stageOf(rank) * shape.tensorParallel();
+        int inStage = shape.tensorRankOf(rank);
+        int attention = shape.attentionTensorParallel();
+        int columns = shape.expertTensorParallel();
+        Map<List<Integer>, Member> opened = new HashMap<>();
+        GroupOpener open = opener;
+        return new RankCommunicators(
+                opened.computeIfAbsent(range(first, shape.tensorParallel(), 1), m -> new Member(open.open(m), m)),
+                opened.computeIfAbsent(
+                        range(first + inStage / attention * attention, attention, 1), m -> new Member(open.open(m), m)),
+                opened.computeIfAbsent(
+                        range(first + inStage % columns, shape.expertParallel(), columns),
+                        m -> new Member(open.open(m), m)));
+    }
+
+    private static List<Integer> range(int first, int count, int step) {
+        List<Integer> ranks = new ArrayList<>();
+        for (int i = 0; i < count; i++) {
+            ranks.add(first + i * step);
+        }
+        return ranks;
     }
 }

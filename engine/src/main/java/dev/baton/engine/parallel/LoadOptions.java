@@ -11,7 +11,7 @@ import org.jspecify.annotations.Nullable;
  *
  * @param format where the weights come from
  * @param seed of dummy weights
- * @param tensorParallel ranks
+ * @param shape of the whole server
  * @param cacheType F32 or BF16
  * @param contextTokens longest prompt plus answer; 0 takes the model's
  * @param maxRunningRequests rows of the tables: most sequences alive at once
@@ -29,7 +29,7 @@ import org.jspecify.annotations.Nullable;
 public record LoadOptions(
         Format format,
         long seed,
-        int tensorParallel,
+        ParallelShape shape,
         DType cacheType,
         int contextTokens,
         int maxRunningRequests,
@@ -54,7 +54,7 @@ public record LoadOptions(
     public static final LoadOptions DEFAULT = new LoadOptions(
             Format.SAFETENSORS,
             1,
-            1,
+            ParallelShape.SINGLE,
             DType.F32,
             0,
             48,
@@ -77,7 +77,7 @@ public record LoadOptions(
     public static final class Builder {
         private Format format;
         private long seed;
-        private int tensorParallel;
+        private ParallelShape shape;
         private DType cacheType;
         private int contextTokens;
         private int maxRunningRequests;
@@ -94,7 +94,7 @@ public record LoadOptions(
         private Builder(LoadOptions from) {
             format = from.format;
             seed = from.seed;
-            tensorParallel = from.tensorParallel;
+            shape = from.shape;
             cacheType = from.cacheType;
             contextTokens = from.contextTokens;
             maxRunningRequests = from.maxRunningRequests;
@@ -119,9 +119,14 @@ public record LoadOptions(
             return this;
         }
 
-        public Builder tensorParallel(int value) {
-            tensorParallel = value;
+        public Builder shape(ParallelShape value) {
+            shape = value;
             return this;
+        }
+
+        /** Plain tensor parallelism. */
+        public Builder tensorParallel(int ranks) {
+            return shape(ParallelShape.tensorParallel(ranks));
         }
 
         public Builder cacheType(DType value) {
@@ -188,7 +193,7 @@ public record LoadOptions(
             return new LoadOptions(
                     format,
                     seed,
-                    tensorParallel,
+                    shape,
                     cacheType,
                     contextTokens,
                     maxRunningRequests,

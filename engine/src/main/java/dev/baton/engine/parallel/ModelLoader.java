@@ -2,7 +2,6 @@ package dev.baton.engine.parallel;
 
 import dev.baton.engine.EngineException;
 import dev.baton.engine.arch.Architectures;
-import dev.baton.engine.arch.Layout;
 import dev.baton.engine.arch.RopePrecision;
 import dev.baton.engine.forward.GoldenRecording;
 import dev.baton.engine.forward.ModelRunner;
@@ -80,11 +79,7 @@ public final class ModelLoader implements AutoCloseable {
 
     /** Starts one replica whose ranks are threads of this JVM and meet in its memory. */
     public RankGroup start(LoadOptions options, DeviceSupplier devices) {
-        return start(
-                options,
-                devices,
-                CommunicatorSupplier.local(
-                        require("--tp-size", options.tensorParallel()), options.collectiveDeadline()));
+        return start(options, devices, CommunicatorSupplier.local(options.shape(), options.collectiveDeadline()));
     }
 
     /**
@@ -93,16 +88,16 @@ public final class ModelLoader implements AutoCloseable {
      * @throws EngineException CONFIGURATION when the model does not fit the layout or the memory
      */
     public RankGroup start(LoadOptions options, DeviceSupplier devices, CommunicatorSupplier communicators) {
-        int ranks = require("--tp-size", options.tensorParallel());
+        ParallelShape shape = options.shape();
+        shape.requireFits(config);
         RunnerOptions runner = runnerOptions(options);
         return RankGroup.start(
                 options.threadPrefix(),
                 config,
-                ranks,
+                shape.replicaRanks(),
                 devices,
                 communicators,
-                (rank, device, communicator) -> new ModelRunner(
-                        config, Layout.tensorParallel(rank, ranks), weights, device, communicator, runner));
+                (rank, device, groups) -> new ModelRunner(config, shape.layout(rank), weights, device, groups, runner));
     }
 
     private RunnerOptions runnerOptions(LoadOptions options) {

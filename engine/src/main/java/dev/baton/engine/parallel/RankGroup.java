@@ -1,6 +1,7 @@
 package dev.baton.engine.parallel;
 
 import dev.baton.engine.EngineException;
+import dev.baton.engine.arch.RankCommunicators;
 import dev.baton.engine.forward.LayerListener;
 import dev.baton.engine.forward.LogitsListener;
 import dev.baton.engine.forward.ModelRunner;
@@ -10,7 +11,6 @@ import dev.baton.engine.schedule.StepPlan;
 import dev.baton.engine.schedule.StepResult;
 import dev.baton.model.config.ModelConfig;
 import dev.baton.tensor.Device;
-import dev.baton.tensor.parallel.Communicator;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -42,12 +42,12 @@ public final class RankGroup implements StepExecutor {
     private boolean closed;
 
     /** What a rank's thread owns. */
-    private record Rank(Device device, Communicator communicator, ModelRunner runner) {}
+    private record Rank(Device device, RankCommunicators communicators, ModelRunner runner) {}
 
     /** Makes one rank's runner, weights loaded, on the rank's thread. */
     @FunctionalInterface
     interface RunnerMaker {
-        ModelRunner make(int rank, Device device, Communicator communicator);
+        ModelRunner make(int rank, Device device, RankCommunicators communicators);
     }
 
     private RankGroup(ModelConfig config, int size) {
@@ -96,8 +96,8 @@ public final class RankGroup implements StepExecutor {
             int rank, int size, DeviceSupplier devices, CommunicatorSupplier communicators, RunnerMaker maker) {
         Device device = devices.open(rank, size);
         try {
-            Communicator communicator = communicators.join(rank, device);
-            ranks.set(rank, new Rank(device, communicator, maker.make(rank, device, communicator)));
+            RankCommunicators groups = communicators.join(rank, device);
+            ranks.set(rank, new Rank(device, groups, maker.make(rank, device, groups)));
         } catch (RuntimeException e) {
             device.close();
             throw e;
@@ -234,7 +234,7 @@ public final class RankGroup implements StepExecutor {
         failure.compareAndSet(null, cause);
         Rank failed = ranks.get(rank);
         if (failed != null) {
-            failed.communicator().abort(cause);
+            failed.communicators().abort(cause);
         }
     }
 
@@ -302,7 +302,7 @@ public final class RankGroup implements StepExecutor {
     private void closeRank(int rank) {
         Rank mine = ranks.get(rank);
         if (mine != null) {
-            mine.communicator().close();
+            mine.communicators().close();
             mine.device().close();
         }
     }

@@ -1,5 +1,6 @@
 package dev.baton.engine.record;
 
+import dev.baton.engine.arch.RankCommunicators;
 import dev.baton.engine.forward.RankObserver;
 import dev.baton.engine.schedule.ForwardMode;
 import dev.baton.engine.schedule.StepPlan;
@@ -23,6 +24,7 @@ import org.jspecify.annotations.Nullable;
 final class RankProfile implements RankObserver {
     private final RankCoordinates coordinates;
     private final ProfileRequest request;
+    private final int[] replicaRanks;
     private final SpanSink sink;
     private final BiConsumer<RankProfile, Window> finished;
     private final Map<String, Window> open = new LinkedHashMap<>();
@@ -60,16 +62,21 @@ final class RankProfile implements RankObserver {
         }
     }
 
-    /** Made on the rank's thread. */
+    /**
+     * Made on the rank's thread.
+     *
+     * @param replicaRanks world rank of each rank of the replica
+     */
     RankProfile(
             RankCoordinates coordinates,
-            int[] groupRanks,
+            int[] replicaRanks,
             ProfileRequest request,
             BiConsumer<RankProfile, Window> finished) {
         this.coordinates = coordinates;
         this.request = request;
         this.finished = finished;
-        this.sink = new SpanSink(!Boolean.FALSE.equals(request.recordShapes()), groupRanks);
+        this.sink = new SpanSink(!Boolean.FALSE.equals(request.recordShapes()));
+        this.replicaRanks = replicaRanks;
         if (request.profileByStage()) {
             open.put(ForwardMode.EXTEND.name(), new Window(ForwardMode.EXTEND.name()));
             open.put(ForwardMode.DECODE.name(), new Window(ForwardMode.DECODE.name()));
@@ -97,8 +104,10 @@ final class RankProfile implements RankObserver {
     }
 
     @Override
-    public Communicator wrap(Communicator communicator) {
-        return new RecordingCommunicator(communicator, sink);
+    public Communicator wrap(RankCommunicators.Member group) {
+        int[] worldRanks =
+                group.ranks().stream().mapToInt(rank -> replicaRanks[rank]).toArray();
+        return new RecordingCommunicator(group.communicator(), sink, worldRanks);
     }
 
     @Override

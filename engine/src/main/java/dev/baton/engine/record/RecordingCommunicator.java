@@ -7,10 +7,13 @@ import dev.baton.tensor.parallel.Communicator;
 final class RecordingCommunicator implements Communicator {
     private final Communicator communicator;
     private final SpanSink sink;
+    private final int[] groupRanks;
 
-    RecordingCommunicator(Communicator communicator, SpanSink sink) {
+    /** @param groupRanks world ranks of the group */
+    RecordingCommunicator(Communicator communicator, SpanSink sink, int[] groupRanks) {
         this.communicator = communicator;
         this.sink = sink;
+        this.groupRanks = groupRanks;
     }
 
     @Override
@@ -27,28 +30,28 @@ final class RecordingCommunicator implements Communicator {
     public void allReduce(Tensor x) {
         long start = System.nanoTime();
         communicator.allReduce(x);
-        sink.collective("baton::all_reduce", "allreduce", start, x, x);
+        sink.collective("baton::all_reduce", "allreduce", start, x, x, groupRanks);
     }
 
     @Override
     public void allGather(Tensor x, Tensor out) {
         long start = System.nanoTime();
         communicator.allGather(x, out);
-        sink.collective("baton::all_gather", "_allgather_base", start, x, out);
+        sink.collective("baton::all_gather", "_allgather_base", start, x, out, groupRanks);
     }
 
     @Override
     public void reduceScatter(Tensor x, Tensor out) {
         long start = System.nanoTime();
         communicator.reduceScatter(x, out);
-        sink.collective("baton::reduce_scatter", "_reduce_scatter_base", start, x, out);
+        sink.collective("baton::reduce_scatter", "_reduce_scatter_base", start, x, out, groupRanks);
     }
 
     @Override
     public void broadcast(Tensor x, int root) {
         long start = System.nanoTime();
         communicator.broadcast(x, root);
-        sink.collective("baton::broadcast", "broadcast", start, x, x);
+        sink.collective("baton::broadcast", "broadcast", start, x, x, groupRanks);
     }
 
     @Override

@@ -9,13 +9,10 @@ import org.jspecify.annotations.Nullable;
 /** Where one rank's wrapped operators and collectives put their spans; nowhere while no window is open. Rank's thread only. */
 final class SpanSink {
     private final boolean recordShapes;
-    private final int[] groupRanks;
     private @Nullable SpanRing ring;
 
-    /** @param groupRanks world ranks of the rank's tensor parallel group */
-    SpanSink(boolean recordShapes, int[] groupRanks) {
+    SpanSink(boolean recordShapes) {
         this.recordShapes = recordShapes;
-        this.groupRanks = groupRanks;
     }
 
     /** Spans go here from now on; null: nowhere. */
@@ -42,7 +39,8 @@ final class SpanSink {
         target.add(Span.Kind.OPERATOR, name, startNanos, end, detail);
     }
 
-    void collective(String name, String collective, long startNanos, Tensor in, Tensor out) {
+    /** @param groupRanks world ranks of the group */
+    void collective(String name, String collective, long startNanos, Tensor in, Tensor out, int[] groupRanks) {
         SpanRing target = ring;
         if (target == null) {
             return;

@@ -34,8 +34,9 @@ class LayoutTest {
                 int next = 0;
                 for (int rank = 0; rank < ranks; rank++) {
                     Layout layout = Layout.tensorParallel(rank, ranks);
-                    assertThat(rank * layout.vocabularyShardRows(vocabulary)).isEqualTo(next);
-                    next += layout.vocabularyRows(vocabulary);
+                    assertThat(rank * layout.vocabulary().vocabularyShardRows(vocabulary))
+                            .isEqualTo(next);
+                    next += layout.vocabulary().vocabularyRows(vocabulary);
                 }
                 assertThat(next).isEqualTo(vocabulary);
             }
@@ -52,7 +53,7 @@ class LayoutTest {
         assertThatThrownBy(() -> Layout.tensorParallel(0, 4).localKvHeads(6))
                 .hasMessageContaining("num_key_value_heads = 6")
                 .hasMessageContaining("6 mod 4 = 2");
-        assertThatThrownBy(() -> Layout.tensorParallel(3, 4).vocabularyRows(5))
+        assertThatThrownBy(() -> new Shard(3, 4).vocabularyRows(5))
                 .hasMessageContaining("vocab_size = 5")
                 .hasMessageContaining("rank 3 of 4");
         assertThatThrownBy(() -> new Shard(2, 2)).hasMessageContaining("rank 2 of 2");

@@ -48,7 +48,7 @@ final class PdSide implements AutoCloseable {
                 0,
                 0,
                 0,
-                options.tensorParallel(),
+                options.shape().tensorParallel(),
                 1,
                 mode == Mode.NONE ? null : mode.flag(),
                 0,

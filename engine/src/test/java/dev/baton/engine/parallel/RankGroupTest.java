@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.baton.engine.EngineException;
+import dev.baton.engine.arch.RankCommunicators;
 import dev.baton.engine.forward.DirectRun;
 import dev.baton.engine.forward.Golden;
 import dev.baton.engine.forward.RankObserver;
@@ -103,7 +104,8 @@ class RankGroupTest {
         }
 
         @Override
-        public Communicator wrap(Communicator communicator) {
+        public Communicator wrap(RankCommunicators.Member group) {
+            Communicator communicator = group.communicator();
             calls.add("communicator " + communicator.rank() + "/" + communicator.size());
             return communicator;
         }

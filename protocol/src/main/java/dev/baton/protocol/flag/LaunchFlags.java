@@ -181,9 +181,14 @@ public final class LaunchFlags {
         add("enable-dp-attention", SWITCH, false, NOT_YET, "data parallel attention, shared experts");
         add("enable-dp-lm-head", SWITCH, false, NOT_YET, "vocabulary shards inside an attention group");
         add("moe-dense-tp-size", INTEGER, null, NOT_YET, "tensor parallel size of dense layers");
-        add("moe-a2a-backend", TEXT, "none", NOT_YET, "how tokens reach their experts");
+        choice("moe-a2a-backend", "none", List.of("none", "deepep"), NOT_YET, "how tokens reach their experts");
         add("enable-deepep-moe", SWITCH, false, NOT_YET, "old name of --moe-a2a-backend deepep");
-        add("deepep-mode", TEXT, "auto", NOT_YET, "normal, low_latency or auto");
+        choice(
+                "deepep-mode",
+                "auto",
+                List.of("auto", "normal", "low_latency"),
+                NOT_YET,
+                "how they travel: as many rows as there are, or buffers of a fixed size");
         add("deepep-config", TEXT, null, NOT_YET, "tuning file");
         add("enable-two-batch-overlap", SWITCH, false, NOT_YET, "two halves of a batch overlap");
         add("enable-single-batch-overlap", SWITCH, false, NOT_YET, "combine overlaps the shared expert");

@@ -1,0 +1,58 @@
+package dev.baton.engine.arch;
+
+import dev.baton.tensor.parallel.Communicator;
+import java.util.List;
+import java.util.function.UnaryOperator;
+
+/**
+ * The groups in which one rank takes part. Groups of the same ranks are one object.
+ *
+ * @param tensor all ranks of the stage
+ * @param attention the ranks that share this rank's requests and KV cache
+ * @param experts the ranks that together hold one column range of all experts
+ */
+public record RankCommunicators(Member tensor, Member attention, Member experts) {
+    /**
+     * One rank's end of a group.
+     *
+     * @param ranks the group's ranks, numbered in the replica, in the communicator's order
+     */
+    public record Member(Communicator communicator, List<Integer> ranks) {
+        public Member {
+            ranks = List.copyOf(ranks);
+            if (ranks.size() != communicator.size()) {
+                throw new IllegalArgumentException(
+                        "a communicator of " + communicator.size() + " for the ranks " + ranks);
+            }
+        }
+
+        /** Ranks in the group. */
+        public int size() {
+            return communicator.size();
+        }
+    }
+
+    /** The distinct groups. */
+    public List<Member> all() {
+        return List.of(tensor, attention, experts).stream().distinct().toList();
+    }
+
+    /** The same groups through other communicators; a group that stands in several places stays one. */
+    public RankCommunicators map(UnaryOperator<Member> change) {
+        Member newTensor = change.apply(tensor);
+        Member newAttention = attention.equals(tensor) ? newTensor : change.apply(attention);
+        Member newExperts =
+                experts.equals(tensor) ? newTensor : experts.equals(attention) ? newAttention : change.apply(experts);
+        return new RankCommunicators(newTensor, newAttention, newExperts);
+    }
+
+    /** Marks every group failed, so that no rank waits for this one. */
+    public void abort(Throwable cause) {
+        all().forEach(member -> member.communicator().abort(cause));
+    }
+
+    /** Leaves every group. */
+    public void close() {
+        all().forEach(member -> member.communicator().close());
+    }
+}
