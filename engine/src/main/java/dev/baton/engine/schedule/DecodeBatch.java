@@ -14,15 +14,24 @@ final class DecodeBatch {
             .thenComparingLong(r -> r.arrival);
 
     private final KvSpace space;
+    private final int microBatches;
+    private final int most;
     private final List<Request> running = new ArrayList<>();
     private final List<Request> next = new ArrayList<>();
     private boolean stale;
 
-    DecodeBatch(KvSpace space) {
+    /**
+     * @param microBatches decode steps that may be in flight at once, each with requests of its own; 1: the next step is
+     *     planned from the one that runs
+     * @param most requests of one step
+     */
+    DecodeBatch(KvSpace space, int microBatches, int most) {
         this.space = space;
+        this.microBatches = microBatches;
+        this.most = most;
     }
 
-    /** In order of entry; those that ended since the last {@link #compact} included. */
+    /** Those that ended since the last {@link #compact} included. */
     List<Request> running() {
         return running;
     }
@@ -45,16 +54,45 @@ final class DecodeBatch {
         }
     }
 
-    /** Requests that take part in the next step; valid until the next call. */
+    /**
+     * Requests that take part in the next step; valid until the next call. In a pipeline those whose tokens are all known,
+     * at most an even share of all that run, those first that have waited longest: as many such steps as there are
+     * micro-batches take up everybody, and a step that has become small fills up by itself.
+     */
     List<Request> candidates() {
+        int share = (running.size() + microBatches - 1) / microBatches;
+        return microBatches == 1 ? ready(most) : ready(Math.min(share, most));
+    }
+
+    private List<Request> ready(int limit) {
         next.clear();
-        for (int i = 0; i < running.size(); i++) {
+        for (int i = 0; i < running.size() && next.size() < limit; i++) {
             Request r = running.get(i);
-            if (r.canDecode()) {
+            if (r.canDecode() && (microBatches == 1 || r.inFlight == 0)) {
                 next.add(r);
             }
         }
         return next;
+    }
+
+    /** The step of these {@link #candidates} is launched: the others come first now. */
+    void launched(List<Request> batch) {
+        if (batch.size() == running.size()) {
+            return;
+        }
+        List<Request> taken = List.copyOf(batch);
+        List<Request> order = new ArrayList<>(running.size());
+        int t = 0;
+        for (Request r : running) {
+            if (t < taken.size() && r == taken.get(t)) {
+                t++;
+            } else {
+                order.add(r);
+            }
+        }
+        order.addAll(taken);
+        running.clear();
+        running.addAll(order);
     }
 
     /** Whether every request of the batch can have its next slot, after evicting. */
@@ -76,7 +114,7 @@ final class DecodeBatch {
      * @return the victims
      */
     List<Request> retract(java.util.function.Consumer<Request> release) {
-        List<Request> ordered = new ArrayList<>(candidates());
+        List<Request> ordered = new ArrayList<>(ready(Integer.MAX_VALUE));
         ordered.sort(KEEP_FIRST);
         List<Request> victims = new ArrayList<>();
         while (ordered.size() > 1 && !fits(ordered)) {

@@ -15,7 +15,7 @@ import org.jspecify.annotations.Nullable;
  * Decides the steps of one DP rank: prefill before decode, as SGLang does. It has no thread and no clock of its own:
  * {@link #plan}, the launch of what it returns, {@link #apply} of the results in the order of the launches.
  *
- * <p>One step may be planned while another is in flight. The ids that the step in flight samples are not needed for that:
+ * <p>One step may be planned while another is in flight, in a pipeline as many as there are micro-batches. The ids that the step in flight samples are not needed for that:
  * the ranks read them from their token pool. A token that was computed for a request which turned out to have ended is
  * discarded. Only when memory runs out are the results in flight wanted first ({@link #wantsResults}), because they may
  * free some.
@@ -69,8 +69,12 @@ final class Scheduler implements SchedulerPort {
                 ? executor.capacityTokens()
                 : Math.min(config.maxTotalTokens(), executor.capacityTokens());
         this.space = new KvSpace(pool, config.pageTokens(), executor.maxRows(), config.radixCache());
-        this.decode = new DecodeBatch(space);
         int limit = config.runningLimit(space.totalTokens(), executor.contextTokens(), executor.maxRows());
+        Integer microBatch = config.maxMicroBatchRequests();
+        this.decode = new DecodeBatch(
+                space,
+                config.microBatches(),
+                config.microBatches() == 1 || microBatch == null ? Integer.MAX_VALUE : microBatch);
         this.admission = new Admission(config, space, waiting, limit);
         this.ratio = new NewTokenRatio(config.conservativeness());
         this.role = roles.open(this, executor, dpRank);
@@ -214,7 +218,11 @@ final class Scheduler implements SchedulerPort {
             r.inFlight++;
             r.pendingSteps++;
         }
-        return plans.decode(batch);
+        ScheduledStep step = plans.decode(batch);
+        if (config.microBatches() > 1) {
+            decode.launched(batch);
+        }
+        return step;
     }
 
     private List<Request> makeRoom() {

@@ -22,6 +22,10 @@ import org.jspecify.annotations.Nullable;
  * @param maxQueuedRequests {@code --max-queued-requests}; SGLang has no limit, Baton's is 10,000
  * @param streamInterval {@code --stream-interval}, tokens between two outputs of a request
  * @param watchdogSeconds {@code --watchdog-timeout}: a step that takes longer ends the rank
+ * @param microBatches batches that travel through the stages of a pipeline at once ({@code --pp-size} +
+ *     {@code --pp-async-batch-depth}); 1 without a pipeline
+ * @param maxMicroBatchRequests {@code --pp-max-micro-batch-size}, most requests of one decode step of a pipeline; null
+ *     divides the running requests evenly
  */
 public record SchedulerConfig(
         @Nullable Integer maxRunningRequests,
@@ -37,11 +41,13 @@ public record SchedulerConfig(
         int reservedDecodeTokens,
         int maxQueuedRequests,
         int streamInterval,
-        double watchdogSeconds) {
+        double watchdogSeconds,
+        int microBatches,
+        @Nullable Integer maxMicroBatchRequests) {
 
     /** SGLang's defaults for a device of unknown memory. */
     public static final SchedulerConfig DEFAULT = new SchedulerConfig(
-            null, null, 4096, 16_384, 1, SchedulePolicy.FCFS, 1.0, true, true, 40, 512, 10_000, 1, 300);
+            null, null, 4096, 16_384, 1, SchedulePolicy.FCFS, 1.0, true, true, 40, 512, 10_000, 1, 300, 1, null);
 
     public SchedulerConfig {
         require(maxRunningRequests == null || maxRunningRequests >= 1, "--max-running-requests", maxRunningRequests, 1);
@@ -53,6 +59,12 @@ public record SchedulerConfig(
         require(maxQueuedRequests >= 1, "--max-queued-requests", maxQueuedRequests, 1);
         require(streamInterval >= 1, "--stream-interval", streamInterval, 1);
         require(conservativeness >= 0, "--schedule-conservativeness", conservativeness, 0);
+        require(microBatches >= 1, "batches in flight (--pp-size + --pp-async-batch-depth)", microBatches, 1);
+        require(
+                maxMicroBatchRequests == null || maxMicroBatchRequests >= 1,
+                "--pp-max-micro-batch-size",
+                maxMicroBatchRequests,
+                1);
         require(watchdogSeconds > 0, "--watchdog-timeout", watchdogSeconds, "more than 0");
         if (chunkedPrefillTokens != -1 && (chunkedPrefillTokens < 1 || chunkedPrefillTokens % pageTokens != 0)) {
             throw new EngineException(
@@ -68,6 +80,17 @@ public record SchedulerConfig(
                 ? maxRunningRequests
                 : (int) Math.min(Math.max(poolTokens * 512L / Math.max(1, contextTokens), 2048), 4096);
         return Math.min(limit, rows);
+    }
+
+    /**
+     * Steps that may be under way at once. In a pipeline each micro-batch is one of them, and its next step is planned when
+     * its tokens are known; otherwise the next step is planned from the one that runs.
+     */
+    int stepsInFlight() {
+        if (microBatches > 1) {
+            return microBatches;
+        }
+        return overlap ? 2 : 1;
     }
 
     /** A copy to change. */
@@ -98,6 +121,8 @@ public record SchedulerConfig(
         private int maxQueuedRequests;
         private int streamInterval;
         private double watchdogSeconds;
+        private int microBatches;
+        private @Nullable Integer maxMicroBatchRequests;
 
         private Builder(SchedulerConfig from) {
             maxRunningRequests = from.maxRunningRequests;
@@ -114,6 +139,8 @@ public record SchedulerConfig(
             maxQueuedRequests = from.maxQueuedRequests;
             streamInterval = from.streamInterval;
             watchdogSeconds = from.watchdogSeconds;
+            microBatches = from.microBatches;
+            maxMicroBatchRequests = from.maxMicroBatchRequests;
         }
 
         public Builder maxRunningRequests(@Nullable Integer value) {
@@ -186,6 +213,16 @@ public record SchedulerConfig(
             return this;
         }
 
+        public Builder microBatches(int value) {
+            microBatches = value;
+            return this;
+        }
+
+        public Builder maxMicroBatchRequests(@Nullable Integer value) {
+            maxMicroBatchRequests = value;
+            return this;
+        }
+
         /** @throws EngineException CONFIGURATION naming the flag, its value and what it may be */
         public SchedulerConfig build() {
             return new SchedulerConfig(
@@ -202,7 +239,9 @@ public record SchedulerConfig(
                     reservedDecodeTokens,
                     maxQueuedRequests,
                     streamInterval,
-                    watchdogSeconds);
+                    watchdogSeconds,
+                    microBatches,
+                    maxMicroBatchRequests);
         }
     }
 }

@@ -20,7 +20,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * The one thread of a DP rank: takes requests from a bounded inbox, plans, launches, applies. With overlap it keeps one
- * step running and the next one launched, and applies the results of the first while the second runs.
+ * step running and the next one launched, and applies the results of the first while the second runs; in a pipeline it
+ * keeps as many steps launched as there are micro-batches.
  *
  * <p><b>Slowing down.</b> While a sleep is set, the thread sleeps that long before each launch, after it has applied what
  * was in flight, and logs it. Other than in SGLang the sleep can be interrupted: the next {@link #slowDown} takes effect
@@ -64,7 +65,7 @@ public final class SchedulerLoop implements AutoCloseable {
 
     private record Launched(ScheduledStep step, CompletableFuture<StepResult> result, long launchedNanos) {}
 
-    private final ArrayDeque<Launched> inFlight = new ArrayDeque<>(2);
+    private final ArrayDeque<Launched> inFlight = new ArrayDeque<>();
     private long lastDoneNanos = System.nanoTime();
     private boolean rolePending;
     private boolean resting;
@@ -235,7 +236,7 @@ public final class SchedulerLoop implements AutoCloseable {
 
     private void round() throws Exception {
         takeMessages();
-        boolean room = inFlight.size() < (config.overlap() ? 2 : 1);
+        boolean room = inFlight.size() < config.stepsInFlight();
         ScheduledStep next = room ? scheduler.plan(!inFlight.isEmpty()) : null;
         if (next != null) {
             sleepBefore();
@@ -244,7 +245,7 @@ public final class SchedulerLoop implements AutoCloseable {
             }
             launch(next);
             resting = false;
-            if (config.overlap() && inFlight.size() < 2) {
+            if (inFlight.size() < config.stepsInFlight()) {
                 return;
             }
         }

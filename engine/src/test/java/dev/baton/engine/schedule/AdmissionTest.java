@@ -165,7 +165,7 @@ class AdmissionTest {
     @Test
     void victimsHaveWrittenLeastAndOnATieReadMost() {
         KvSpace space = new KvSpace(100, 1, 16, false);
-        DecodeBatch batch = new DecodeBatch(space);
+        DecodeBatch batch = new DecodeBatch(space, 1, Integer.MAX_VALUE);
         int[][] promptAndOutput = {{10, 5}, {30, 2}, {20, 2}, {20, 9}};
         for (int[] lengths : promptAndOutput) {
             Request r = request(lengths[0], 0, 50);

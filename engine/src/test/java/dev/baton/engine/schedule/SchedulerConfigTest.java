@@ -26,7 +26,10 @@ class SchedulerConfigTest {
         // SGLang sets no limit; every queue of ours has one.
         assertThat(config.maxQueuedRequests()).isEqualTo(10_000);
         assertThat(config.toBuilder().build()).isEqualTo(config);
-        assertThat(SchedulerConfig.class.getRecordComponents()).hasSize(14);
+        // No pipeline.
+        assertThat(config.microBatches()).isEqualTo(1);
+        assertThat(config.maxMicroBatchRequests()).isNull();
+        assertThat(SchedulerConfig.class.getRecordComponents()).hasSize(16);
     }
 
     @Test
@@ -55,6 +58,8 @@ class SchedulerConfigTest {
         refuses(fresh().maxQueuedRequests(0), "--max-queued-requests");
         refuses(fresh().streamInterval(0), "--stream-interval");
         refuses(fresh().watchdogSeconds(0), "--watchdog-timeout");
+        refuses(fresh().microBatches(0), "--pp-async-batch-depth");
+        refuses(fresh().maxMicroBatchRequests(0), "--pp-max-micro-batch-size must be at least 1, got 0");
         assertThatThrownBy(() -> SchedulePolicy.of("fifo")).hasMessageContaining("fcfs or lpm");
         assertThat(SchedulePolicy.of("lpm")).isEqualTo(SchedulePolicy.LPM);
         assertThat(fresh().chunkedPrefillTokens(-1).build().chunkedPrefillTokens())

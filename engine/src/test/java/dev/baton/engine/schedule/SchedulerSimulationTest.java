@@ -28,6 +28,7 @@ class SchedulerSimulationTest {
         int chunks = 0;
         int cached = 0;
         int aborted = 0;
+        int pipelined = 0;
         for (int seed = 0; seed < SEEDS; seed++) {
             Simulation simulation = new Simulation(seed);
             try {
@@ -39,12 +40,14 @@ class SchedulerSimulationTest {
             chunks += simulation.chunks;
             cached += simulation.cachedTokens;
             aborted += simulation.aborted;
+            pipelined += simulation.fullPipelines;
         }
         // The runs are worth something only if they met all of this.
         assertThat(retractions).as("retractions").isGreaterThan(300);
         assertThat(chunks).as("chunks").isGreaterThan(5_000);
         assertThat(cached).as("cached tokens").isGreaterThan(20_000);
         assertThat(aborted).as("aborted requests").isGreaterThan(1_000);
+        assertThat(pipelined).as("moments with three or more steps in flight").isGreaterThan(20_000);
     }
 
     /** One random run: arrivals, aborts and flushes at random moments, results applied as late as allowed or earlier. */
@@ -67,6 +70,7 @@ class SchedulerSimulationTest {
         int chunks;
         int cachedTokens;
         int aborted;
+        int fullPipelines;
 
         /** The result is null while the ranks have not run the step. */
         private record Launched(ScheduledStep step, StepResult result) {}
@@ -90,6 +94,8 @@ class SchedulerSimulationTest {
                     .overlap(random.nextInt(4) != 0)
                     .decodeLogInterval(1 + random.nextInt(5))
                     .streamInterval(1 + random.nextInt(3))
+                    .microBatches(random.nextInt(2) == 0 ? 1 : 2 + random.nextInt(4))
+                    .maxMicroBatchRequests(random.nextInt(4) == 0 ? 1 + random.nextInt(3) : null)
                     .build();
             int rows = 1 + random.nextInt(12);
             model = new FakeModel(7 + random.nextInt(300));
@@ -138,9 +144,10 @@ class SchedulerSimulationTest {
         }
 
         private void turn() {
-            int depth = config.overlap() ? 2 : 1;
+            int depth = config.stepsInFlight();
             ScheduledStep step = inFlight.size() < depth ? scheduler.plan(!inFlight.isEmpty()) : null;
             if (step != null) {
+                checkMicroBatch(step);
                 if (step.plan().mode() == ForwardMode.EXTEND) {
                     for (boolean samples : step.plan().samples()) {
                         chunks += samples ? 0 : 1;
@@ -151,6 +158,25 @@ class SchedulerSimulationTest {
             if (!inFlight.isEmpty() && (step == null || inFlight.size() == depth || random.nextInt(5) == 0)) {
                 Launched done = inFlight.removeFirst();
                 scheduler.apply(done.step, late ? ranks.execute(done.step.plan()) : done.result);
+            }
+        }
+
+        /** In a pipeline no decode step needs a token that is still under way, and no step takes more than its share. */
+        private void checkMicroBatch(ScheduledStep step) {
+            if (config.microBatches() == 1) {
+                return;
+            }
+            fullPipelines += inFlight.size() >= 2 ? 1 : 0;
+            if (step.plan().mode() != ForwardMode.DECODE) {
+                return;
+            }
+            int share = Math.ceilDiv(scheduler.running().size(), config.microBatches());
+            Integer most = config.maxMicroBatchRequests();
+            assertThat(step.requests().length).isBetween(1, most == null ? share : Math.min(share, most));
+            for (Request r : step.requests()) {
+                for (Launched other : inFlight) {
+                    assertThat(other.step.requests()).doesNotContain(r);
+                }
             }
         }
 

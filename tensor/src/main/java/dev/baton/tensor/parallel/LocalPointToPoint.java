@@ -144,7 +144,8 @@ public final class LocalPointToPoint implements PointToPoint {
                 if (own.size() == shared.depth) {
                     throw new TensorException(
                             TensorException.Code.SHAPE,
-                            "rank " + rank + ", " + mine.what + ": " + shared.depth + " are open already; wait for one");
+                            "rank " + rank + ", " + mine.what + ": " + shared.depth
+                                    + " are open already; wait for one");
                 }
                 own.addLast(mine);
             }
@@ -153,8 +154,7 @@ public final class LocalPointToPoint implements PointToPoint {
     }
 
     private TensorException again(String what, TensorException cause) {
-        return new TensorException(
-                cause.code(), "rank " + rank + ", " + what + ": " + cause.getMessage(), cause);
+        return new TensorException(cause.code(), "rank " + rank + ", " + what + ": " + cause.getMessage(), cause);
     }
 
     /** Both sides are there: the caller copies for both. */

@@ -134,9 +134,8 @@ class LocalPointToPointTest {
                 requireFilled(buffers[i], rows, m * 1000 + links.rank() - 1);
                 if (links.rank() == last) {
                     Tensor answer = vector(arena, 1);
-                    answer.memory()
-                            .setAtIndex(ValueLayout.JAVA_INT, 0, (int)
-                                    buffers[i].memory().getAtIndex(ValueLayout.JAVA_FLOAT, 0));
+                    answer.memory().setAtIndex(ValueLayout.JAVA_INT, 0, (int)
+                            buffers[i].memory().getAtIndex(ValueLayout.JAVA_FLOAT, 0));
                     links.send(0, List.of(answer)).await();
                 } else {
                     Tensor out = buffers[i].rowRange(0, rows);
@@ -223,7 +222,8 @@ class LocalPointToPointTest {
             Transfer send = group.get(0).send(1, List.of(wide.columnRange(1, COLUMNS), ids));
             group.get(1).receive(0, List.of(rows, idsTarget)).await();
             assertThat(send.await().bytes()).isEqualTo(6 * COLUMNS * 4 + 8);
-            assertThat(rows.memory().getAtIndex(ValueLayout.JAVA_FLOAT, COLUMNS)).isEqualTo(11);
+            assertThat(rows.memory().getAtIndex(ValueLayout.JAVA_FLOAT, COLUMNS))
+                    .isEqualTo(11);
             assertThat(idsTarget.memory().getAtIndex(ValueLayout.JAVA_INT, 1)).isEqualTo(77);
         }
     }
