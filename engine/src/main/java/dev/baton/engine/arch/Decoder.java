@@ -6,19 +6,26 @@ import dev.baton.tensor.Ops;
 import dev.baton.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /**
- * One rank's decoder: embedding, layers, final norm, output projection. Immutable but for nothing: activations live in
- * the workspaces that each call brings along.
+ * One rank's decoder: embedding, layers, final norm, output projection; of a pipeline the stage's part of them. Immutable
+ * but for nothing: activations live in the workspaces that each call brings along.
  */
 public final class Decoder {
-    private final Embedding embedding;
-    private final List<DecoderLayer> layers;
-    /** F32 [hidden] */
-    private final Tensor finalNorm;
+    private final Stage stage;
+    /** Null on later stages. */
+    private final @Nullable Embedding embedding;
 
-    private final OutputHead head;
+    /** The stage's. */
+    private final List<DecoderLayer> layers;
+    /** F32 [hidden]; null before the last stage. */
+    private final @Nullable Tensor finalNorm;
+
+    private final @Nullable OutputHead head;
     private final float epsilon;
+    private final WorkspacePlan streamBuffers;
     private final WorkspacePlan stepBuffers;
     private final WorkspacePlan logitBuffers;
 
@@ -41,26 +48,37 @@ public final class Decoder {
         ArchitectureSpec spec = Architectures.of(config);
         WeightNames names = spec.names();
         int hidden = config.hiddenSize();
+        this.stage = layout.stage();
+        this.streamBuffers = new WorkspacePlan(weights.device().activationType());
         this.stepBuffers = new WorkspacePlan(weights.device().activationType());
         this.logitBuffers = new WorkspacePlan(weights.device().activationType());
         this.epsilon = (float) config.rmsNormEpsilon();
-        this.residual = stepBuffers.floats("residual", hidden);
+        this.residual = streamBuffers.floats("residual", hidden);
         this.normed = stepBuffers.activations("normed", hidden);
-        this.result = stepBuffers.activations("result", hidden);
+        this.result = streamBuffers.activations("result", hidden);
         this.chosen = stepBuffers.floats("chosen", hidden);
         this.chosenResult = stepBuffers.activations("chosenResult", hidden);
 
         Rope rope = options.ropePrecision().apply(Rope.of(config.rope()));
         Tensor table = WeightLoader.upload(
                 weights.device(), rope.table(options.contextTokens()), options.contextTokens(), rope.rotaryDim());
-        this.embedding = new Embedding(config, names, layout, weights);
+        this.embedding = stage.isFirst() ? new Embedding(config, names, layout, weights) : null;
         this.layers = new ArrayList<>();
-        for (int i = 0; i < config.layers(); i++) {
-            layers.add(layer(config, spec, layout, weights, table, i, options));
+        int count = stage.layers(config.layers());
+        for (int i = 0; i < count; i++) {
+            layers.add(layer(config, spec, layout, weights, table, stage.firstLayer(config.layers()) + i, options));
+        }
+        if (!stage.isLast()) {
+            this.finalNorm = null;
+            this.head = null;
+            return;
         }
         this.finalNorm = weights.vector(names.finalNorm() + ".weight", hidden);
-        this.head = new OutputHead(
-                config, names, layout, weights, config.tiedEmbeddings() ? embedding : null, logitBuffers);
+        Embedding tied = null;
+        if (config.tiedEmbeddings()) {
+            tied = embedding != null ? embedding : new Embedding(config, names, layout, weights);
+        }
+        this.head = new OutputHead(config, names, layout, weights, tied, logitBuffers);
     }
 
     private DecoderLayer layer(
@@ -98,6 +116,11 @@ public final class Decoder {
                 mlpBlock);
     }
 
+    /** Buffers of the residual stream, as many rows as the step has tokens: what one stage hands to the next. */
+    public WorkspacePlan streamBuffers() {
+        return streamBuffers;
+    }
+
     /** Buffers of a step, as many rows as the step has tokens. */
     public WorkspacePlan stepBuffers() {
         return stepBuffers;
@@ -109,30 +132,34 @@ public final class Decoder {
     }
 
     /**
-     * Runs all layers over the step's tokens and writes their cache rows. Behind the last layer's attention only the
-     * wanted tokens are computed further.
+     * Runs the stage's layers over the step's tokens and writes their cache rows. Behind the last layer's attention only
+     * the wanted tokens are computed further.
      *
+     * @param streams of {@link #streamBuffers}; on a later stage as the stage before has left it
+     * @param hook told of each layer by its place in the stage's cache
      * @param wanted I32 [S], ascending rows of the step whose logits are wanted
-     * @return [S, hidden], their final normed states; valid until the next call
+     * @return [S, hidden], their final normed states; valid until the next call. Before the last stage nothing of use
      */
-    public Tensor forward(ForwardContext context, LayerHook hook, Tensor wanted) {
+    public Tensor forward(ForwardContext context, Workspace streams, LayerHook hook, Tensor wanted) {
         Ops ops = context.ops();
         Workspace workspace = context.workspace();
         int tokens = context.tokens();
-        Tensor stream = workspace.rows(residual, tokens);
+        Tensor stream = streams.rows(residual, tokens);
         Tensor x = workspace.rows(normed, tokens);
-        Tensor y = workspace.rows(result, tokens);
-        embedding.forward(context, stream);
+        Tensor y = streams.rows(result, tokens);
+        if (embedding != null) {
+            embedding.forward(context, stream);
+        }
         for (int i = 0; i < layers.size(); i++) {
             DecoderLayer layer = layers.get(i);
-            if (i == 0) {
+            if (i == 0 && stage.isFirst()) {
                 ops.rmsNorm(stream, layer.attentionNorm(), epsilon, x);
             } else {
                 ops.addRmsNorm(stream, y, layer.attentionNorm(), epsilon, x);
             }
             layer.attention().forward(context, i, x, y);
             hook.cacheWritten(i);
-            if (i == layers.size() - 1 && wanted.size(0) < tokens) {
+            if (stage.isLast() && i == layers.size() - 1 && wanted.size(0) < tokens) {
                 int rows = (int) wanted.size(0);
                 stream = gather(ops, stream, wanted, workspace.rows(chosen, rows));
                 y = gather(ops, y, wanted, workspace.rows(chosenResult, rows));
@@ -143,7 +170,7 @@ public final class Decoder {
                 layer.mlp().forward(context, x, y);
             }
         }
-        if (x.size(0) > 0) {
+        if (finalNorm != null && x.size(0) > 0) {
             ops.addRmsNorm(stream, y, finalNorm, epsilon, x);
         }
         return x;
@@ -164,11 +191,15 @@ public final class Decoder {
      * @return F32 [rows, vocabulary], valid until the next call
      */
     public Tensor logits(ForwardContext context, Workspace workspace, Tensor states) {
-        return head.forward(context, workspace, states);
+        return head().forward(context, workspace, states);
     }
 
     /** Where {@link #logits} leaves its result. */
     public BufferSpec logitsBuffer() {
-        return head.logits();
+        return head().logits();
+    }
+
+    private OutputHead head() {
+        return Objects.requireNonNull(head, "the last stage has the output projection");
     }
 }

@@ -41,6 +41,11 @@ public record Layout(
                 Stage.WHOLE);
     }
 
+    /** The same layout with another part of the layers. */
+    public Layout withStage(Stage other) {
+        return new Layout(group, attention, dense, shared, experts, embedding, vocabulary, other);
+    }
+
     /** Key/value heads of one rank, at least 1. */
     public int localKvHeads(int kvHeads) {
         requireKvHeads(kvHeads);

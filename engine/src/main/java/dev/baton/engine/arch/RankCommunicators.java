@@ -1,6 +1,9 @@
 package dev.baton.engine.arch;
 
 import dev.baton.tensor.parallel.Communicator;
+import dev.baton.tensor.parallel.LocalPointToPoint;
+import dev.baton.tensor.parallel.PointToPoint;
+import java.time.Duration;
 import java.util.List;
 import java.util.function.UnaryOperator;
 
@@ -10,8 +13,19 @@ import java.util.function.UnaryOperator;
  * @param tensor all ranks of the stage
  * @param attention the ranks that share this rank's requests and KV cache
  * @param experts the ranks that together hold one column range of all experts
+ * @param stages the ranks of this one's place in every pipeline stage, in the order of the stages
  */
-public record RankCommunicators(Member tensor, Member attention, Member experts) {
+public record RankCommunicators(Member tensor, Member attention, Member experts, PointToPoint stages) {
+    /** Without a pipeline. */
+    public RankCommunicators(Member tensor, Member attention, Member experts) {
+        this(tensor, attention, experts, LocalPointToPoint.group(1, 1, Duration.ofSeconds(1)).getFirst());
+    }
+
+    /** The same groups, and this place in the pipeline. */
+    public RankCommunicators withStages(PointToPoint links) {
+        return new RankCommunicators(tensor, attention, experts, links);
+    }
+
     /**
      * One rank's end of a group.
      *
@@ -43,16 +57,18 @@ public record RankCommunicators(Member tensor, Member attention, Member experts)
         Member newAttention = attention.equals(tensor) ? newTensor : change.apply(attention);
         Member newExperts =
                 experts.equals(tensor) ? newTensor : experts.equals(attention) ? newAttention : change.apply(experts);
-        return new RankCommunicators(newTensor, newAttention, newExperts);
+        return new RankCommunicators(newTensor, newAttention, newExperts, stages);
     }
 
     /** Marks every group failed, so that no rank waits for this one. */
     public void abort(Throwable cause) {
         all().forEach(member -> member.communicator().abort(cause));
+        stages.abort(cause);
     }
 
     /** Leaves every group. */
     public void close() {
         all().forEach(member -> member.communicator().close());
+        stages.close();
     }
 }

@@ -16,6 +16,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Workspace {
     private final int maxTokens;
+    private final List<BufferSpec> specs;
     /** [buffers] flat memory of maxTokens * columns elements. */
     private final Tensor[] memory;
     /** [buffers] the last view handed out. */
@@ -35,6 +36,7 @@ public final class Workspace {
     public Workspace(Device device, WorkspacePlan plan, int maxTokens) {
         this.maxTokens = maxTokens;
         List<BufferSpec> buffers = plan.buffers();
+        this.specs = buffers;
         this.memory = new Tensor[buffers.size()];
         this.views = new Tensor[buffers.size()];
         this.device = device;
@@ -51,6 +53,11 @@ public final class Workspace {
     /** Most rows of a view. */
     public int maxTokens() {
         return maxTokens;
+    }
+
+    /** Every buffer as a dense [rows, its columns], in the plan's order. */
+    public List<Tensor> allRows(int rows) {
+        return specs.stream().map(spec -> rows(spec, rows)).toList();
     }
 
     /** The buffer as a dense [rows, spec.columns]. */

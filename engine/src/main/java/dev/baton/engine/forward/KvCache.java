@@ -12,7 +12,7 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * One rank's KV cache: for every layer the tensors that {@link LayerCache} names, a row a slot. Slot 0 belongs to
+ * One rank's KV cache: for every layer of its stage the tensors that {@link LayerCache} names, a row a slot. Slot 0 belongs to
  * padding; slots 1 to {@link #capacityTokens} are given out by the scheduler.
  */
 public final class KvCache {
@@ -34,12 +34,13 @@ public final class KvCache {
         MlaConfig mla = config.mla();
         int heads = mla != null ? 0 : layout.localKvHeads(config.kvHeads());
         int perLayer = mla != null ? 1 : 2;
-        int[] widths = new int[config.layers() * perLayer];
+        int count = layout.stage().layers(config.layers());
+        int[] widths = new int[count * perLayer];
         for (int i = 0; i < widths.length; i++) {
             widths[i] = mla != null ? mla.cacheDim() : heads * (i % 2 == 0 ? config.headDim() : config.valueHeadDim());
         }
         List<Tensor> tensors = memory.allocate(device, dtype, capacityTokens + 1L, widths);
-        for (int layer = 0; layer < config.layers(); layer++) {
+        for (int layer = 0; layer < count; layer++) {
             all.add(
                     mla != null
                             ? new LayerCache.Latent(tensors.get(layer))
@@ -48,13 +49,13 @@ public final class KvCache {
         this.layers = List.copyOf(all);
     }
 
-    /** Bytes that one token takes on one rank, all layers. */
+    /** Bytes that one token takes on one rank, all layers of its stage. */
     public static long bytesPerToken(ModelConfig config, Layout layout, DType dtype) {
         MlaConfig mla = config.mla();
         long elements = mla != null
                 ? mla.cacheDim()
                 : (long) layout.localKvHeads(config.kvHeads()) * (config.headDim() + config.valueHeadDim());
-        return elements * config.layers() * dtype.bytes();
+        return elements * layout.stage().layers(config.layers()) * dtype.bytes();
     }
 
     private static void requireCacheType(DType dtype) {

@@ -58,6 +58,7 @@ public final class ModelRunner {
             StepInputBuffers inputs,
             Workspace workspace,
             Workspace logitWorkspace,
+            StageStreams streams,
             Tensor rowIndices,
             MemorySegment staging,
             OutputStage output,
@@ -100,6 +101,8 @@ public final class ModelRunner {
     /** How the rank's memory divides. */
     public MemoryPlan memoryPlan() {
         long buffers = decoder.stepBuffers().bytes(options.maxStepTokens())
+                + StageStreams.bytes(
+                        decoder.streamBuffers(), layout.stage(), communicators.stages(), options.maxStepTokens())
                 + decoder.logitBuffers().bytes(options.logitRows())
                 + StepTables.bytes(options.maxRows(), options.contextTokens());
         return MemoryPlan.of(
@@ -128,6 +131,14 @@ public final class ModelRunner {
                 new StepInputBuffers(device, options.maxStepTokens(), options.maxRows()),
                 new Workspace(device, decoder.stepBuffers(), options.maxStepTokens()),
                 new Workspace(device, decoder.logitBuffers(), options.logitRows()),
+                new StageStreams(
+                        device,
+                        decoder.streamBuffers(),
+                        layout.stage(),
+                        communicators.stages(),
+                        options.maxStepTokens(),
+                        options.maxRows(),
+                        options.synchronousStages()),
                 device.allocate(DType.I32, indices),
                 device.hostBuffer(4L * indices),
                 new OutputStage(device, config, options.logitRows()),
@@ -165,6 +176,7 @@ public final class ModelRunner {
     public void observe(@Nullable RankObserver next) {
         this.observer = next;
         this.ops = next == null ? device.ops() : next.wrap(device.ops());
+        memory().streams().observe(next);
         this.collectives = next == null
                 ? communicators
                 : communicators.map(member ->
@@ -189,7 +201,8 @@ public final class ModelRunner {
     }
 
     /**
-     * Executes one plan, as {@link StepPlan} says. Every rank returns the same ids; log probabilities come from rank 0.
+     * Executes one plan, as {@link StepPlan} says. Every rank of the last stage returns the same ids; log probabilities
+     * come from its first.
      *
      * @throws EngineException INTERNAL when the plan does not fit the tables or buffers
      */
@@ -210,6 +223,8 @@ public final class ModelRunner {
         requireFits(plan);
         began(Phase.PREPARE);
         m.output().begin(plan);
+        // Before the plan's own ids: what comes late may be of a row's former owner.
+        m.streams().takeIds(plan, m.tables());
         m.tables().apply(plan);
         boolean recorded = isRecorded(m, plan);
         int padded = recorded ? m.graphs().padded(plan.sequences()) : plan.sequences();
@@ -224,11 +239,15 @@ public final class ModelRunner {
             take(m, plan, m.logitWorkspace().rows(decoder.logitsBuffer(), padded), 0, plan.sequences());
             shareIds(m, plan);
         } else if (plan.tokens() > 0) {
+            Workspace stream = m.streams().begin(plan, m.tables());
             began(Phase.FORWARD);
             m.inputs().storeSlots(ops, inputs, m.tables().slotTable());
-            Tensor states = decoder.forward(context, hook(plan), wanted(m));
+            Tensor states = decoder.forward(context, stream, hook(plan), wanted(m));
             ended(Phase.FORWARD);
-            outputs(m, plan, context, states);
+            m.streams().end(plan);
+            if (layout.stage().isLast()) {
+                outputs(m, plan, context, states);
+            }
         } else {
             device.synchronize();
         }
@@ -242,6 +261,7 @@ public final class ModelRunner {
                 && observer == null
                 && layerListener == LayerListener.NONE
                 && communicators.tensor().size() == 1
+                && layout.stage().size() == 1
                 && m.graphs().records(sequences)
                 && plan.tokens() == sequences
                 && m.output().rows().count() == sequences;
@@ -258,7 +278,8 @@ public final class ModelRunner {
     /** What a graph records: from the ids to the largest logits of every sequence. */
     private void decode(Memory m, ForwardContext context, int sequences) {
         m.inputs().storeSlots(ops, context.inputs(), m.tables().slotTable());
-        Tensor states = decoder.forward(context, LayerHook.NONE, m.rowIndices().rowRange(0, sequences));
+        Tensor states = decoder.forward(
+                context, m.streams().only(), LayerHook.NONE, m.rowIndices().rowRange(0, sequences));
         m.output().chooseBest(ops, decoder.logits(context, m.logitWorkspace(), states));
     }
 
@@ -331,7 +352,15 @@ public final class ModelRunner {
                 m.tables().store(plan.rows()[b], plan.contextLength(b), ids[b]);
             }
         }
+        m.streams().returnIds(plan, ids);
         ended(Phase.SAMPLE);
+    }
+
+    /** Waits until what other stages expect of this one has left; on the rank's thread, after its last step. */
+    public void drain() {
+        if (memory != null) {
+            memory.streams().drain();
+        }
     }
 
     private void requireFits(StepPlan plan) {

@@ -5,6 +5,7 @@ import dev.baton.engine.schedule.StepPlan;
 import dev.baton.engine.schedule.StepResult;
 import dev.baton.tensor.Ops;
 import dev.baton.tensor.parallel.Communicator;
+import dev.baton.tensor.parallel.Transfer;
 
 /**
  * Watches one rank: what records spans implements it. Every method is called on the rank's thread. Set and removed
@@ -28,6 +29,28 @@ public interface RankObserver {
 
     /** Collectives of one of the rank's groups likewise; called once a group of more than one rank. */
     Communicator wrap(RankCommunicators.Member group);
+
+    /** What pipeline stages tell each other. */
+    enum Message {
+        /** A step's residual stream leaves for the next stage. */
+        STREAM_OUT,
+        /** It arrives from the stage before. */
+        STREAM_IN,
+        /** The chosen ids leave the last stage for the first. */
+        IDS_OUT,
+        /** They arrive there. */
+        IDS_IN
+    }
+
+    /**
+     * The rank's thread has sent or received a message, or has waited for one that was under way.
+     *
+     * @param stage the other end
+     * @param startNanos when the thread turned to it
+     * @param endNanos when it turned away
+     * @param moved the message's own times, which may lie outside of these: it travels while the stages compute
+     */
+    default void exchanged(Message message, int stage, long startNanos, long endNanos, Transfer.Moved moved) {}
 
     /** A step begins. */
     void stepBegan(StepPlan plan);

@@ -16,6 +16,7 @@ import dev.baton.model.DType;
  * @param ropePrecision of the rotary frequencies
  * @param alwaysAbsorbed latent attention never expands keys and values (for tests of its two forms)
  * @param kvMemory where the KV cache lies
+ * @param synchronousStages pipeline stages wait for every message they send and receive
  */
 public record RunnerOptions(
         int contextTokens,
@@ -27,7 +28,8 @@ public record RunnerOptions(
         double memoryFraction,
         RopePrecision ropePrecision,
         boolean alwaysAbsorbed,
-        KvMemory kvMemory) {
+        KvMemory kvMemory,
+        boolean synchronousStages) {
     /** Rows of logits at once: enough to make the output projection compute-bound. */
     public static final int DEFAULT_LOGIT_ROWS = 64;
 }

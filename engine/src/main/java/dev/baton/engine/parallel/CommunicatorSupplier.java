@@ -5,6 +5,8 @@ import dev.baton.engine.arch.RankCommunicators.Member;
 import dev.baton.tensor.Device;
 import dev.baton.tensor.parallel.Communicator;
 import dev.baton.tensor.parallel.LocalCommunicator;
+import dev.baton.tensor.parallel.LocalPointToPoint;
+import dev.baton.tensor.parallel.PointToPoint;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -24,6 +26,20 @@ public interface CommunicatorSupplier {
      * @param deadline how long a rank waits for the others in one collective
      */
     static CommunicatorSupplier local(ParallelShape shape, Duration deadline) {
+        return local(shape, PipelineOptions.DEFAULT.messages(), deadline);
+    }
+
+    /**
+     * Ranks that are threads of this JVM.
+     *
+     * @param stageMessages messages that may be under way from one pipeline stage to another
+     * @param deadline how long a rank waits for the others in one collective or message
+     */
+    static CommunicatorSupplier local(ParallelShape shape, int stageMessages, Duration deadline) {
+        List<List<PointToPoint>> stages = new ArrayList<>();
+        for (int inStage = 0; inStage < shape.tensorParallel(); inStage++) {
+            stages.add(LocalPointToPoint.group(shape.pipelineParallel(), stageMessages, deadline));
+        }
         Map<List<Integer>, List<Communicator>> groups = new HashMap<>();
         List<RankCommunicators> ranks = new ArrayList<>();
         for (int rank = 0; rank < shape.replicaRanks(); rank++) {
@@ -31,8 +47,9 @@ public interface CommunicatorSupplier {
             ranks.add(of(shape, rank, members -> {
                 List<Communicator> group =
                         groups.computeIfAbsent(members, m -> LocalCommunicator.group(m.size(), deadline));
-                return group.get(members.indexOf(self));
-            }));
+                        return group.get(members.indexOf(self));
+                    })
+                    .withStages(stages.get(shape.tensorRankOf(rank)).get(shape.stageOf(rank))));
         }
         List<RankCommunicators> all = Collections.unmodifiableList(ranks);
         return (rank, device) -> all.get(rank);

@@ -25,6 +25,7 @@ import org.jspecify.annotations.Nullable;
  * @param alwaysAbsorbed latent attention never expands keys and values (for tests of its two forms)
  * @param threadPrefix of the ranks' names
  * @param kvMemory where the KV cache lies
+ * @param pipeline how its stages work together
  */
 public record LoadOptions(
         Format format,
@@ -41,7 +42,8 @@ public record LoadOptions(
         Duration collectiveDeadline,
         boolean alwaysAbsorbed,
         String threadPrefix,
-        KvMemory kvMemory) {
+        KvMemory kvMemory,
+        PipelineOptions pipeline) {
     /** Where weights come from. */
     public enum Format {
         /** The folder's safetensors files. */
@@ -66,7 +68,8 @@ public record LoadOptions(
             Duration.ofSeconds(60),
             false,
             "rank",
-            KvMemory.DEVICE);
+            KvMemory.DEVICE,
+            PipelineOptions.DEFAULT);
 
     /** A copy to change, field by field. */
     public Builder with() {
@@ -90,6 +93,7 @@ public record LoadOptions(
         private boolean alwaysAbsorbed;
         private String threadPrefix;
         private KvMemory kvMemory;
+        private PipelineOptions pipeline;
 
         private Builder(LoadOptions from) {
             format = from.format;
@@ -107,6 +111,7 @@ public record LoadOptions(
             alwaysAbsorbed = from.alwaysAbsorbed;
             threadPrefix = from.threadPrefix;
             kvMemory = from.kvMemory;
+            pipeline = from.pipeline;
         }
 
         public Builder format(Format value) {
@@ -189,6 +194,11 @@ public record LoadOptions(
             return this;
         }
 
+        public Builder pipeline(PipelineOptions value) {
+            pipeline = value;
+            return this;
+        }
+
         public LoadOptions build() {
             return new LoadOptions(
                     format,
@@ -205,7 +215,8 @@ public record LoadOptions(
                     collectiveDeadline,
                     alwaysAbsorbed,
                     threadPrefix,
-                    kvMemory);
+                    kvMemory,
+                    pipeline);
         }
     }
 }

@@ -2,6 +2,7 @@ package dev.baton.engine.parallel;
 
 import dev.baton.engine.EngineException;
 import dev.baton.engine.arch.Architectures;
+import dev.baton.engine.arch.Layout;
 import dev.baton.engine.arch.RopePrecision;
 import dev.baton.engine.forward.GoldenRecording;
 import dev.baton.engine.forward.ModelRunner;
@@ -79,7 +80,7 @@ public final class ModelLoader implements AutoCloseable {
 
     /** Starts one replica whose ranks are threads of this JVM and meet in its memory. */
     public RankGroup start(LoadOptions options, DeviceSupplier devices) {
-        return start(options, devices, CommunicatorSupplier.local(options.shape(), options.collectiveDeadline()));
+        return start(options, devices, CommunicatorSupplier.local(options.shape(), options.pipeline().messages(), options.collectiveDeadline()));
     }
 
     /**
@@ -90,14 +91,23 @@ public final class ModelLoader implements AutoCloseable {
     public RankGroup start(LoadOptions options, DeviceSupplier devices, CommunicatorSupplier communicators) {
         ParallelShape shape = options.shape();
         shape.requireFits(config);
+        // One stage tells for all whether the layers divide.
+        layout(options, 0).stage().layers(config.layers());
         RunnerOptions runner = runnerOptions(options);
         return RankGroup.start(
                 options.threadPrefix(),
                 config,
                 shape.replicaRanks(),
+                shape.pipelineParallel(),
                 devices,
                 communicators,
-                (rank, device, groups) -> new ModelRunner(config, shape.layout(rank), weights, device, groups, runner));
+                (rank, device, groups) -> new ModelRunner(
+                        config, layout(options, rank), weights, device, groups, runner));
+    }
+
+    private static Layout layout(LoadOptions options, int rank) {
+        Layout layout = options.shape().layout(rank);
+        return layout.withStage(layout.stage().withPartition(options.pipeline().stageLayers()));
     }
 
     private RunnerOptions runnerOptions(LoadOptions options) {
@@ -128,7 +138,8 @@ public final class ModelLoader implements AutoCloseable {
                 options.memoryFraction(),
                 ropePrecision(options),
                 options.alwaysAbsorbed(),
-                options.kvMemory());
+                options.kvMemory(),
+                options.pipeline().synchronous());
     }
 
     /** A folder with stored outputs is served as the model was that they were recorded from, every other with F32. */

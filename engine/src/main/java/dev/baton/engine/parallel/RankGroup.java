@@ -24,8 +24,9 @@ import java.util.function.IntFunction;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The tensor-parallel ranks of one model replica: a daemon thread each, with its own device and communicator. Plans and
- * tasks run on every rank in the order in which they were queued. Rank 0 chooses the tokens and tells them to the others.
+ * The ranks of one model replica: a daemon thread each, with its own device and communicators. Plans and tasks run on
+ * every rank in the order in which they were queued. The first rank of the last pipeline stage chooses the tokens and
+ * tells them to the others.
  *
  * <p>When a rank fails in a step, its communicator is aborted, so that no other rank waits for it; that step's future and
  * all later ones fail with the first cause. Futures complete on a rank's thread: dependants must hand on and return.
@@ -34,6 +35,7 @@ public final class RankGroup implements StepExecutor {
     private static final Duration CLOSE_LIMIT = Duration.ofSeconds(30);
 
     private final ModelConfig config;
+    private final int stages;
     private final List<RankThread> threads = new ArrayList<>();
     private final AtomicReferenceArray<@Nullable Rank> ranks;
     private final AtomicReference<@Nullable Throwable> failure = new AtomicReference<>();
@@ -50,8 +52,9 @@ public final class RankGroup implements StepExecutor {
         ModelRunner make(int rank, Device device, RankCommunicators communicators);
     }
 
-    private RankGroup(ModelConfig config, int size) {
+    private RankGroup(ModelConfig config, int size, int stages) {
         this.config = config;
+        this.stages = stages;
         this.ranks = new AtomicReferenceArray<>(size);
     }
 
@@ -59,19 +62,22 @@ public final class RankGroup implements StepExecutor {
      * Starts the ranks and waits until every one is ready.
      *
      * @param name prefix of the threads' names
+     * @param size ranks, stage by stage
+     * @param stages of the pipeline
      * @throws EngineException CONFIGURATION when a rank cannot start; nothing is left running
      */
     static RankGroup start(
             String name,
             ModelConfig config,
             int size,
+            int stages,
             DeviceSupplier devices,
             CommunicatorSupplier communicators,
             RunnerMaker maker) {
-        RankGroup group = new RankGroup(config, size);
+        RankGroup group = new RankGroup(config, size, stages);
         for (int r = 0; r < size; r++) {
             int rank = r;
-            group.threads.add(new RankThread(name + "-tp" + r, () -> group.closeRank(rank)));
+            group.threads.add(new RankThread(name + group.label(r), () -> group.closeRank(rank)));
         }
         try {
             group.onEveryRank(rank -> group.open(rank, size, devices, communicators, maker))
@@ -133,6 +139,17 @@ public final class RankGroup implements StepExecutor {
                 .runner();
     }
 
+    /** The rank that chooses tokens: the first one of the last pipeline stage. */
+    private int outputRank() {
+        return size() - size() / stages;
+    }
+
+    /** {@code [-ppS]-tpR}: which thread this is. */
+    private String label(int rank) {
+        int inStage = size() / stages;
+        return (stages > 1 ? "-pp" + rank / inStage : "") + "-tp" + rank % inStage;
+    }
+
     @Override
     public int capacityTokens() {
         return runner(0).cache().capacityTokens();
@@ -186,11 +203,11 @@ public final class RankGroup implements StepExecutor {
                 rank -> runner(rank).listenToLayers(listeners == null ? LayerListener.NONE : listeners.apply(rank)));
     }
 
-    /** Sets who sees rank 0's logits from the next step on; null removes it. */
+    /** Sets who sees the choosing rank's logits from the next step on; null removes it. */
     public CompletableFuture<Void> setLogitsListener(@Nullable LogitsListener listener) {
         return onEveryRank(rank -> {
-            if (rank == 0) {
-                runner(0).listenToLogits(listener);
+            if (rank == outputRank()) {
+                runner(rank).listenToLogits(listener);
             }
         });
     }
@@ -210,7 +227,7 @@ public final class RankGroup implements StepExecutor {
             if (failure.get() == null) {
                 try {
                     StepResult mine = runner(rank).execute(plan);
-                    if (rank == 0) {
+                    if (rank == outputRank()) {
                         result.set(mine);
                     }
                 } catch (Throwable t) {
@@ -302,6 +319,7 @@ public final class RankGroup implements StepExecutor {
     private void closeRank(int rank) {
         Rank mine = ranks.get(rank);
         if (mine != null) {
+            mine.runner().drain();
             mine.communicators().close();
             mine.device().close();
         }

@@ -63,7 +63,7 @@ class GoldenTest {
                         .flatMap(kernels -> Stream.of(1, 2).map(ranks -> Arguments.of(name, kernels, ranks))));
     }
 
-    private static void check(GoldenRecording golden, RankGroup group, DirectRun.Options options, boolean together) {
+    static void check(GoldenRecording golden, RankGroup group, DirectRun.Options options, boolean together) {
         GoldenCheck.Collector collector = new GoldenCheck.Collector();
         group.setLogitsListener(collector).join();
         GoldenComparison.Result result = GoldenCheck.compare(
