@@ -55,6 +55,9 @@ final class Devices {
         if (args.integer("tp-size") > 1) {
             throw notYet("--tp-size " + args.integer("tp-size"));
         }
+        if (args.integer("pp-size") > 1) {
+            throw notYet("--pp-size " + args.integer("pp-size"));
+        }
         if (!args.text("disaggregation-mode").equals("null")) {
             throw notYet("--disaggregation-mode " + args.text("disaggregation-mode"));
         }
@@ -85,7 +88,7 @@ final class Devices {
         if (cuda) {
             return (rank, size) -> CudaDevice.open(CudaOptions.of(dp * size + rank, activations));
         }
-        int ranks = args.integer("tp-size") * args.integer("dp-size");
+        int ranks = args.integer("tp-size") * args.integer("pp-size") * args.integer("dp-size");
         Integer told = args.integerOrNull("cpu-threads");
         int threads = told != null ? told : Math.max(1, Runtime.getRuntime().availableProcessors() / ranks);
         CpuKernels kernels = CpuKernels.valueOf(args.text("cpu-kernels").toUpperCase(Locale.ROOT));

@@ -100,6 +100,7 @@ public final class EngineAssembly implements AutoCloseable {
             Devices devices = Devices.of(args, config);
             Tokenizer tokenizer = tokenizer(args, folder, format);
             ParallelShape shape = ParallelFlags.shape(args);
+            PipelineFlags.requireServed(args, shape);
             int replicas = shape.replicas();
             LoadOptions options = loadOptions(args, shape, config, devices, format, role)
                     .with()
@@ -197,6 +198,7 @@ public final class EngineAssembly implements AutoCloseable {
                 .memoryFraction(devices.memoryFraction())
                 .logitRows(devices.logitRows())
                 .kvMemory(role.kvMemory())
+                .pipeline(PipelineFlags.options(args))
                 .collectiveDeadline(Duration.ofMillis((long) (args.decimal("watchdog-timeout") * 1000)))
                 .build();
     }
@@ -219,7 +221,7 @@ public final class EngineAssembly implements AutoCloseable {
         if (queued != null) {
             builder.maxQueuedRequests(queued);
         }
-        return builder.build();
+        return PipelineFlags.schedule(args, builder).build();
     }
 
     private static EngineInfo info(ServerArgs args, ModelConfig config, RankGroup first) {
@@ -242,7 +244,11 @@ public final class EngineAssembly implements AutoCloseable {
     }
 
     private static RankLabel label(ServerArgs args, int dp) {
-        return new RankLabel(args.integer("dp-size") > 1 ? dp : -1, -1, args.integer("tp-size") > 1 ? 0 : -1, -1);
+        return new RankLabel(
+                args.integer("dp-size") > 1 ? dp : -1,
+                args.integer("pp-size") > 1 ? 0 : -1,
+                args.integer("tp-size") > 1 ? 0 : -1,
+                -1);
     }
 
     private static void announce(EngineInfo info, ServerArgs args, Devices devices) {

@@ -85,7 +85,7 @@ class BadCommandLineTest {
 
     @ParameterizedTest
     @CsvSource({
-        "--pp-size,2,not yet served",
+        "--quantization,fp8,not yet served",
         "--speculative-algorithm,EAGLE,not yet served",
         "--page-size,many,--page-size",
         "--schedule-policy,best,choose from fcfs",
@@ -102,6 +102,9 @@ class BadCommandLineTest {
         "--max-running-requests,0",
         "--tp-size,3",
         "--tp-size,-1",
+        "--pp-size,0",
+        "--pp-size,77",
+        "--pp-async-batch-depth,1",
         "--dp-size,0",
         "--max-total-tokens,-5",
         "--context-length,0",

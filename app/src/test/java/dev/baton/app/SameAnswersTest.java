@@ -41,6 +41,8 @@ class SameAnswersTest {
                 "--disable-overlap-schedule --schedule-policy=lpm",
                 "--page-size=16 --disable-radix-cache --chunked-prefill-size=256",
                 "--tp-size=2",
+                "--pp-size=3 --pp-async-batch-depth=1 --chunked-prefill-size=256",
+                "--pp-size=2 --tp-size=2 --pp-max-micro-batch-size=3",
                 "--dp-size=2",
             })
     void answersAreThoseOfOneByOne(String flags) {

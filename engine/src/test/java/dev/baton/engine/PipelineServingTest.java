@@ -165,7 +165,10 @@ class PipelineServingTest {
                 .log(log)
                 .build()) {
             Map<Integer, CompletableFuture<List<Integer>>> pending = new LinkedHashMap<>();
+            // The first step waits until all requests are there, so that every run schedules alike.
+            engine.slowDown(3600).join();
             IntStream.range(0, PROMPTS.size()).forEach(i -> pending.put(i, ask(engine, "r" + i, PROMPTS.get(i))));
+            engine.slowDown(0).join();
             List<List<Integer>> answers = pending.values().stream()
                     .map(answer -> answer.orTimeout(100, TimeUnit.SECONDS).join())
                     .toList();

@@ -45,12 +45,14 @@ public interface RankObserver {
     /**
      * The rank's thread has sent or received a message, or has waited for one that was under way.
      *
+     * @param step that the message belongs to: an earlier one where the thread has waited for a send to end
      * @param stage the other end
      * @param startNanos when the thread turned to it
      * @param endNanos when it turned away
      * @param moved the message's own times, which may lie outside of these: it travels while the stages compute
      */
-    default void exchanged(Message message, int stage, long startNanos, long endNanos, Transfer.Moved moved) {}
+    default void exchanged(
+            Message message, long step, int stage, long startNanos, long endNanos, Transfer.Moved moved) {}
 
     /** A step begins. */
     void stepBegan(StepPlan plan);

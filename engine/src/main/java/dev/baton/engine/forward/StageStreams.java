@@ -55,6 +55,8 @@ final class StageStreams {
         private final Workspace buffers;
         private @Nullable Transfer receive;
         private @Nullable Transfer send;
+        /** The step whose stream is being sent. */
+        private long sentStep;
 
         Stream(Workspace buffers) {
             this.buffers = buffers;
@@ -66,6 +68,8 @@ final class StageStreams {
         private final Tensor ids;
         private final MemorySegment host;
         private @Nullable Transfer send;
+        /** The step whose ids are being sent. */
+        private long sentStep;
 
         IdBuffer(Device device, int maxRows) {
             this.ids = device.allocate(DType.I32, maxRows);
@@ -145,7 +149,7 @@ final class StageStreams {
         long start = System.nanoTime();
         stream.receive = null;
         Transfer.Moved moved = receive.await();
-        tell(Message.STREAM_IN, stage.index() - 1, start, moved);
+        tell(Message.STREAM_IN, plan.step(), stage.index() - 1, start, moved);
         if (moved.rows() != plan.tokens()) {
             throw new EngineException(
                     EngineException.Code.INTERNAL,
@@ -162,8 +166,9 @@ final class StageStreams {
             long start = System.nanoTime();
             Transfer send = links.send(stage.index() + 1, stream.buffers.allRows(plan.tokens()));
             stream.send = send;
+            stream.sentStep = plan.step();
             if (synchronous || send.isDone()) {
-                tell(Message.STREAM_OUT, stage.index() + 1, start, send.await());
+                tell(Message.STREAM_OUT, plan.step(), stage.index() + 1, start, send.await());
                 stream.send = null;
             }
         }
@@ -177,7 +182,7 @@ final class StageStreams {
         if (send != null) {
             long start = System.nanoTime();
             stream.send = null;
-            tell(Message.STREAM_OUT, stage.index() + 1, start, send.await());
+            tell(Message.STREAM_OUT, stream.sentStep, stage.index() + 1, start, send.await());
         }
     }
 
@@ -233,7 +238,7 @@ final class StageStreams {
         Awaited oldest = awaited.removeFirst();
         long start = System.nanoTime();
         Transfer.Moved moved = oldest.receive.await();
-        tell(Message.IDS_IN, stage.size() - 1, start, moved);
+        tell(Message.IDS_IN, oldest.step, stage.size() - 1, start, moved);
         IdBuffer buffer = oldest.buffer;
         device.toHost(buffer.ids.rowRange(0, moved.rows()), buffer.host);
         for (int b = 0; b < oldest.rows.length; b++) {
@@ -270,20 +275,28 @@ final class StageStreams {
             return;
         }
         IdBuffer buffer = leaving.removeFirst();
+        release(buffer);
         long start = System.nanoTime();
-        Transfer before = buffer.send;
-        if (before != null) {
-            before.await();
-        }
         MemorySegment.copy(ids, 0, buffer.host, ValueLayout.JAVA_INT, 0, plan.sequences());
         Tensor message = buffer.ids.rowRange(0, plan.sequences());
         device.toDevice(buffer.host, message);
         Transfer send = links.send(0, List.of(message));
         buffer.send = send;
+        buffer.sentStep = plan.step();
         leaving.addLast(buffer);
         if (synchronous || send.isDone()) {
-            tell(Message.IDS_OUT, 0, start, send.await());
+            tell(Message.IDS_OUT, plan.step(), 0, start, send.await());
             buffer.send = null;
+        }
+    }
+
+    /** Waits until the ids have left. */
+    private void release(IdBuffer buffer) {
+        Transfer send = buffer.send;
+        if (send != null) {
+            long start = System.nanoTime();
+            buffer.send = null;
+            tell(Message.IDS_OUT, buffer.sentStep, 0, start, send.await());
         }
     }
 
@@ -309,9 +322,7 @@ final class StageStreams {
                 ids.receive.await();
             }
             for (IdBuffer buffer : leaving) {
-                if (buffer.send != null) {
-                    buffer.send.await();
-                }
+                release(buffer);
             }
         } catch (TensorException failed) {
             // The stages have failed or a neighbour has left before: whoever waited for a step has been told.
@@ -319,10 +330,10 @@ final class StageStreams {
         }
     }
 
-    private void tell(Message message, int peer, long start, Transfer.Moved moved) {
+    private void tell(Message message, long step, int peer, long start, Transfer.Moved moved) {
         RankObserver watching = observer;
         if (watching != null) {
-            watching.exchanged(message, peer, start, System.nanoTime(), moved);
+            watching.exchanged(message, step, peer, start, System.nanoTime(), moved);
         }
     }
 }

@@ -139,6 +139,11 @@ public final class RankGroup implements StepExecutor {
                 .runner();
     }
 
+    /** Pipeline stages; ranks are numbered stage by stage. */
+    public int stages() {
+        return stages;
+    }
+
     /** The rank that chooses tokens: the first one of the last pipeline stage. */
     private int outputRank() {
         return size() - size() / stages;

@@ -87,7 +87,7 @@ public final class Profiler implements ProfileControl, AutoCloseable {
         List<CompletableFuture<Void>> all = new ArrayList<>();
         for (int dp = 0; dp < groups.size(); dp++) {
             int dpRank = dp;
-            all.add(groups.get(dp).setObservers(tp -> observer(started, tp, dpRank)));
+            all.add(groups.get(dp).setObservers(rank -> observer(started, rank, dpRank)));
         }
         return CompletableFuture.allOf(all.toArray(CompletableFuture[]::new)).whenComplete((done, fault) -> {
             if (fault != null) {
@@ -96,12 +96,26 @@ public final class Profiler implements ProfileControl, AutoCloseable {
         });
     }
 
-    private RankProfile observer(Running profile, int tp, int dp) {
-        int size = groups.get(dp).size();
-        RankCoordinates coordinates = RankCoordinates.of(tp, size, dp, groups.size());
-        int[] ranks = new int[size];
-        for (int i = 0; i < size; i++) {
-            ranks[i] = RankCoordinates.of(i, size, dp, groups.size()).worldRank();
+    /** @param replicaRank stage by stage, see {@link dev.baton.engine.parallel.ParallelShape} */
+    private RankCoordinates coordinates(int replicaRank, int dp) {
+        RankGroup group = groups.get(dp);
+        int inStage = group.size() / group.stages();
+        return new RankCoordinates(
+                replicaRank % inStage,
+                inStage,
+                dp,
+                groups.size(),
+                replicaRank / inStage,
+                group.stages(),
+                0,
+                1);
+    }
+
+    private RankProfile observer(Running profile, int replicaRank, int dp) {
+        RankCoordinates coordinates = coordinates(replicaRank, dp);
+        int[] ranks = new int[groups.get(dp).size()];
+        for (int i = 0; i < ranks.length; i++) {
+            ranks[i] = coordinates(i, dp).worldRank();
         }
         RankProfile rank =
                 new RankProfile(coordinates, ranks, profile.request, (r, window) -> write(profile, r, window));
@@ -146,7 +160,8 @@ public final class Profiler implements ProfileControl, AutoCloseable {
 
     private TraceHeader header(RankProfile rank) {
         RankCoordinates c = rank.coordinates();
-        String name = "baton::scheduler" + (c.dpSize() > 1 ? "_DP" + c.dp() : "") + "_TP" + c.tp();
+        String name = "baton::scheduler" + (c.dpSize() > 1 ? "_DP" + c.dp() : "")
+                + (c.ppSize() > 1 ? "_PP" + c.pp() : "") + "_TP" + c.tp();
         return new TraceHeader(
                 c,
                 name,
@@ -215,10 +230,9 @@ public final class Profiler implements ProfileControl, AutoCloseable {
         for (int dp = 0; dp < groups.size(); dp++) {
             int dpRank = dp;
             // The removal runs on each rank's thread between two steps: there its windows can be closed.
-            groups.get(dp).setObservers(tp -> {
+            groups.get(dp).setObservers(rank -> {
                 ranks.stream()
-                        .filter(r -> r.coordinates().dp() == dpRank
-                                && r.coordinates().tp() == tp)
+                        .filter(r -> r.coordinates().equals(coordinates(rank, dpRank)))
                         .forEach(RankProfile::close);
                 return null;
             });

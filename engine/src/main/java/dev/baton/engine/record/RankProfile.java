@@ -8,6 +8,7 @@ import dev.baton.engine.schedule.StepResult;
 import dev.baton.protocol.ProfileRequest;
 import dev.baton.tensor.Ops;
 import dev.baton.tensor.parallel.Communicator;
+import dev.baton.tensor.parallel.Transfer;
 import dev.baton.trace.RankCoordinates;
 import dev.baton.trace.record.Span;
 import dev.baton.trace.record.SpanRing;
@@ -22,6 +23,9 @@ import org.jspecify.annotations.Nullable;
  * in SGLang, but never by stage. Called on the rank's thread, {@link #close} between two steps.
  */
 final class RankProfile implements RankObserver {
+    /** Added to a thread's number: the row of its messages. */
+    private static final long MESSAGE_ROW = 1_000_000;
+
     private final RankCoordinates coordinates;
     private final ProfileRequest request;
     private final int[] replicaRanks;
@@ -89,9 +93,11 @@ final class RankProfile implements RankObserver {
         return coordinates;
     }
 
-    /** The rank's thread, for the trace's metadata. */
+    /** The rank's thread, for the trace's metadata, and in a pipeline the row of its messages. */
     Map<Long, String> threadNames() {
-        return Map.of(threadId, threadName);
+        return coordinates.ppSize() == 1
+                ? Map.of(threadId, threadName)
+                : Map.of(threadId, threadName, threadId + MESSAGE_ROW, threadName + ", messages");
     }
 
     boolean recordsShapes() {
@@ -135,6 +141,37 @@ final class RankProfile implements RankObserver {
         if (most != null && window.steps >= most) {
             finish(window);
         }
+    }
+
+    /**
+     * A message appears twice. On the thread's row stands how long the thread turned to it, under SGLang's names, in two
+     * parts: waiting for the peer, moving bytes. On a row of its own, as a collective of both ranks, stands what of its
+     * time the thread waited for, or its mere movement when nobody did.
+     */
+    @Override
+    public void exchanged(
+            Message message, long step, int stage, long startNanos, long endNanos, Transfer.Moved moved) {
+        boolean out = message == Message.STREAM_OUT || message == Message.IDS_OUT;
+        boolean ids = message == Message.IDS_OUT || message == Message.IDS_IN;
+        if (ids) {
+            String name = out ? "send_res_dict_to_next_stage" : "recv_res_dict_from_prev_stage";
+            sink.annotation(name, startNanos, endNanos, null);
+        }
+        sink.annotation(out ? "send_tensor_dict" : "recv_tensor_dict", startNanos, endNanos, null);
+        long matched = Math.clamp(moved.matchedNanos(), startNanos, endNanos);
+        sink.annotation("wait_for_peer", startNanos, matched, null);
+        sink.annotation("move_bytes", matched, Math.clamp(moved.doneNanos(), matched, endNanos), null);
+        boolean waited = moved.doneNanos() > startNanos;
+        int here = replicaRanks[coordinates.pp() * coordinates.tpSize() + coordinates.tp()];
+        int there = replicaRanks[stage * coordinates.tpSize() + coordinates.tp()];
+        sink.message(
+                threadId + MESSAGE_ROW,
+                out ? "send" : "recv",
+                waited ? Math.max(startNanos, moved.postedNanos()) : moved.matchedNanos(),
+                moved.doneNanos(),
+                moved.bytes(),
+                (ids ? "pp_ids " : "pp_stream ") + step,
+                new int[] {Math.min(here, there), Math.max(here, there)});
     }
 
     private long phaseStart;

@@ -56,9 +56,29 @@ final class SpanSink {
     }
 
     void annotation(String name, long startNanos, Span.@Nullable Detail detail) {
+        annotation(name, startNanos, System.nanoTime(), detail);
+    }
+
+    void annotation(String name, long startNanos, long endNanos, Span.@Nullable Detail detail) {
         SpanRing target = ring;
         if (target != null) {
-            target.add(Span.Kind.ANNOTATION, name, startNanos, System.nanoTime(), detail);
+            target.add(Span.Kind.ANNOTATION, name, startNanos, endNanos, detail);
+        }
+    }
+
+    /**
+     * A message between two ranks, in a row of its own.
+     *
+     * @param groupName the same at both ends and of no other message, so that a reader can bring the ends together
+     * @param ranks world ranks of both, the same at both ends
+     */
+    void message(
+            long threadId, String name, long startNanos, long endNanos, long bytes, String groupName, int[] ranks) {
+        SpanRing target = ring;
+        if (target != null) {
+            Span.Collective detail = new Span.Collective(name, bytes, bytes, elementType(DType.U8), groupName, ranks);
+            target.add(
+                    new Span(Span.Kind.COLLECTIVE, "baton::send_recv", threadId, startNanos, endNanos, detail));
         }
     }
 

@@ -154,7 +154,8 @@ class PipelineTest {
         try (RankGroup group = Golden.start(Golden.LLAMA_TIED, options(1, 2, PipelineOptions.DEFAULT), CpuKernels.VECTOR)) {
             group.setObservers(rank -> new Exchanges() {
                         @Override
-                        public void exchanged(Message message, int peer, long start, long end, Transfer.Moved moved) {
+                        public void exchanged(
+                                Message message, long step, int peer, long start, long end, Transfer.Moved moved) {
                             assertThat(end).isGreaterThanOrEqualTo(start);
                             seen.computeIfAbsent(rank, r -> new ArrayList<>()).add(new Seen(message, peer, moved));
                         }

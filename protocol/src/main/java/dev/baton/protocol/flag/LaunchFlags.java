@@ -174,9 +174,10 @@ public final class LaunchFlags {
                 List.of("round_robin", "shortest_queue"),
                 SERVED,
                 "which replica takes a request");
-        add("pp-size", INTEGER, 1, NOT_YET, "pipeline stages", "pipeline-parallel-size");
-        add("pp-max-micro-batch-size", INTEGER, null, NOT_YET, "requests of one micro-batch");
-        add("pp-async-batch-depth", INTEGER, 0, NOT_YET, "micro-batches in flight beyond the stages");
+        add("pp-size", INTEGER, 1, SERVED, "pipeline stages (ranks = tp * pp)", "pipeline-parallel-size");
+        add("pp-max-micro-batch-size", INTEGER, null, SERVED, "most requests of one decode step of a pipeline");
+        add("pp-async-batch-depth", INTEGER, 0, SERVED, "micro-batches in flight beyond one a stage");
+        add("pp-synchronous", SWITCH, false, SERVED, "stages wait for every message, to compare with");
         add("ep-size", INTEGER, 1, NOT_YET, "ranks that share the experts", "expert-parallel-size", "ep");
         add("enable-dp-attention", SWITCH, false, NOT_YET, "data parallel attention, shared experts");
         add("enable-dp-lm-head", SWITCH, false, NOT_YET, "vocabulary shards inside an attention group");
