@@ -59,9 +59,7 @@ final class PipelineFlags {
     static PipelineOptions options(ServerArgs args) {
         String partition = System.getenv(PARTITION);
         return new PipelineOptions(
-                partition == null || args.integer("pp-size") == 1
-                        ? List.of()
-                        : PipelineOptions.stageLayers(partition),
+                partition == null || args.integer("pp-size") == 1 ? List.of() : PipelineOptions.stageLayers(partition),
                 Math.max(PipelineOptions.DEFAULT.messages(), microBatches(args)),
                 args.on("pp-synchronous"));
     }

@@ -108,8 +108,14 @@ class PipelineServingTest {
         AtomicInteger retracted = new AtomicInteger();
         SchedulerConfig config =
                 batches(3).conservativeness(0).maxPrefillTokens(1).pageTokens(4).build();
-        assertThat(answers(config, 1, 2, messages(3), 200, g -> {}, line -> RetractLine.parse(line)
-                        .ifPresent(r -> retracted.addAndGet(r.retracted()))))
+        assertThat(answers(
+                        config,
+                        1,
+                        2,
+                        messages(3),
+                        200,
+                        g -> {},
+                        line -> RetractLine.parse(line).ifPresent(r -> retracted.addAndGet(r.retracted()))))
                 .isEqualTo(alone);
         assertThat(retracted).hasPositiveValue();
     }
@@ -180,7 +186,8 @@ class PipelineServingTest {
     private static CompletableFuture<List<Integer>> ask(LocalEngine engine, String rid, int[] ids) {
         CompletableFuture<List<Integer>> done = new CompletableFuture<>();
         List<Integer> all = new ArrayList<>();
-        SamplingParams sampling = SamplingParams.greedy(24).toBuilder().ignoreEos(true).build();
+        SamplingParams sampling =
+                SamplingParams.greedy(24).toBuilder().ignoreEos(true).build();
         engine.submit(EngineRequest.of(rid, ids, sampling), (RequestOutput output) -> {
             for (int id : output.newIds()) {
                 all.add(id);

@@ -18,7 +18,11 @@ import java.util.function.UnaryOperator;
 public record RankCommunicators(Member tensor, Member attention, Member experts, PointToPoint stages) {
     /** Without a pipeline. */
     public RankCommunicators(Member tensor, Member attention, Member experts) {
-        this(tensor, attention, experts, LocalPointToPoint.group(1, 1, Duration.ofSeconds(1)).getFirst());
+        this(
+                tensor,
+                attention,
+                experts,
+                LocalPointToPoint.group(1, 1, Duration.ofSeconds(1)).getFirst());
     }
 
     /** The same groups, and this place in the pipeline. */

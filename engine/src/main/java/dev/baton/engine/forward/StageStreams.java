@@ -243,10 +243,7 @@ final class StageStreams {
         device.toHost(buffer.ids.rowRange(0, moved.rows()), buffer.host);
         for (int b = 0; b < oldest.rows.length; b++) {
             if (oldest.positions[b] >= 0) {
-                tables.store(
-                        oldest.rows[b],
-                        oldest.positions[b],
-                        buffer.host.getAtIndex(ValueLayout.JAVA_INT, b));
+                tables.store(oldest.rows[b], oldest.positions[b], buffer.host.getAtIndex(ValueLayout.JAVA_INT, b));
             }
         }
         freeIds.addLast(buffer);

@@ -45,8 +45,8 @@ public interface CommunicatorSupplier {
         for (int rank = 0; rank < shape.replicaRanks(); rank++) {
             int self = rank;
             ranks.add(of(shape, rank, members -> {
-                List<Communicator> group =
-                        groups.computeIfAbsent(members, m -> LocalCommunicator.group(m.size(), deadline));
+                        List<Communicator> group =
+                                groups.computeIfAbsent(members, m -> LocalCommunicator.group(m.size(), deadline));
                         return group.get(members.indexOf(self));
                     })
                     .withStages(stages.get(shape.tensorRankOf(rank)).get(shape.stageOf(rank))));

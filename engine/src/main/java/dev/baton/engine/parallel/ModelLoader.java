@@ -80,7 +80,11 @@ public final class ModelLoader implements AutoCloseable {
 
     /** Starts one replica whose ranks are threads of this JVM and meet in its memory. */
     public RankGroup start(LoadOptions options, DeviceSupplier devices) {
-        return start(options, devices, CommunicatorSupplier.local(options.shape(), options.pipeline().messages(), options.collectiveDeadline()));
+        return start(
+                options,
+                devices,
+                CommunicatorSupplier.local(
+                        options.shape(), options.pipeline().messages(), options.collectiveDeadline()));
     }
 
     /**
@@ -101,8 +105,8 @@ public final class ModelLoader implements AutoCloseable {
                 shape.pipelineParallel(),
                 devices,
                 communicators,
-                (rank, device, groups) -> new ModelRunner(
-                        config, layout(options, rank), weights, device, groups, runner));
+                (rank, device, groups) ->
+                        new ModelRunner(config, layout(options, rank), weights, device, groups, runner));
     }
 
     private static Layout layout(LoadOptions options, int rank) {

@@ -101,14 +101,7 @@ public final class Profiler implements ProfileControl, AutoCloseable {
         RankGroup group = groups.get(dp);
         int inStage = group.size() / group.stages();
         return new RankCoordinates(
-                replicaRank % inStage,
-                inStage,
-                dp,
-                groups.size(),
-                replicaRank / inStage,
-                group.stages(),
-                0,
-                1);
+                replicaRank % inStage, inStage, dp, groups.size(), replicaRank / inStage, group.stages(), 0, 1);
     }
 
     private RankProfile observer(Running profile, int replicaRank, int dp) {

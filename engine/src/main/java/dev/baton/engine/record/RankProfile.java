@@ -149,8 +149,7 @@ final class RankProfile implements RankObserver {
      * time the thread waited for, or its mere movement when nobody did.
      */
     @Override
-    public void exchanged(
-            Message message, long step, int stage, long startNanos, long endNanos, Transfer.Moved moved) {
+    public void exchanged(Message message, long step, int stage, long startNanos, long endNanos, Transfer.Moved moved) {
         boolean out = message == Message.STREAM_OUT || message == Message.IDS_OUT;
         boolean ids = message == Message.IDS_OUT || message == Message.IDS_IN;
         if (ids) {

@@ -77,8 +77,7 @@ final class SpanSink {
         SpanRing target = ring;
         if (target != null) {
             Span.Collective detail = new Span.Collective(name, bytes, bytes, elementType(DType.U8), groupName, ranks);
-            target.add(
-                    new Span(Span.Kind.COLLECTIVE, "baton::send_recv", threadId, startNanos, endNanos, detail));
+            target.add(new Span(Span.Kind.COLLECTIVE, "baton::send_recv", threadId, startNanos, endNanos, detail));
         }
     }
 

@@ -118,7 +118,8 @@ class PipelineTest {
 
     @Test
     void theFirstStageComputesTheNextStepWhileTheSecondComputesThisOne() throws Exception {
-        try (RankGroup group = Golden.start(Golden.LLAMA_TIED, options(1, 2, PipelineOptions.DEFAULT), CpuKernels.VECTOR)) {
+        try (RankGroup group =
+                Golden.start(Golden.LLAMA_TIED, options(1, 2, PipelineOptions.DEFAULT), CpuKernels.VECTOR)) {
             CountDownLatch first = new CountDownLatch(2);
             CountDownLatch second = new CountDownLatch(1);
             group.setLayerListeners(rank -> (plan, layer) -> {
@@ -151,7 +152,8 @@ class PipelineTest {
     void everyMessageIsReportedAtBothEndsInItsTwoParts() {
         record Seen(RankObserver.Message message, int peer, Transfer.Moved moved) {}
         Map<Integer, List<Seen>> seen = new ConcurrentHashMap<>();
-        try (RankGroup group = Golden.start(Golden.LLAMA_TIED, options(1, 2, PipelineOptions.DEFAULT), CpuKernels.VECTOR)) {
+        try (RankGroup group =
+                Golden.start(Golden.LLAMA_TIED, options(1, 2, PipelineOptions.DEFAULT), CpuKernels.VECTOR)) {
             group.setObservers(rank -> new Exchanges() {
                         @Override
                         public void exchanged(
@@ -203,7 +205,8 @@ class PipelineTest {
     void aStageThatFailsEndsEveryStepWithItsCause() {
         for (int failing = 0; failing < 4; failing++) {
             int bad = failing;
-            try (RankGroup group = Golden.start(Golden.LLAMA_TIED, options(2, 2, PipelineOptions.DEFAULT), CpuKernels.VECTOR)) {
+            try (RankGroup group =
+                    Golden.start(Golden.LLAMA_TIED, options(2, 2, PipelineOptions.DEFAULT), CpuKernels.VECTOR)) {
                 DirectRun run = new DirectRun(group, 64);
                 run.generate(List.of(new int[] {5, 6}), DirectRun.Options.greedy(2));
                 group.setLayerListeners(rank -> (plan, layer) -> {
