@@ -1,0 +1,2 @@
+/** What parallel layouts cost. */
+package dev.baton.bench.parallel;
