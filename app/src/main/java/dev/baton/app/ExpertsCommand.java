@@ -1,24 +1,19 @@
 package dev.baton.app;
 
+import dev.baton.lab.report.ExpertPlot;
 import dev.baton.trace.align.TraceFiles;
-import dev.baton.trace.analyse.Medians;
 import dev.baton.trace.analyse.RankAnalysis;
-import dev.baton.trace.classify.KernelClass;
 import dev.baton.trace.classify.KernelRules;
 import dev.baton.trace.expert.Eplb;
+import dev.baton.trace.expert.ExpertAssessment;
 import dev.baton.trace.expert.ExpertCounts;
 import dev.baton.trace.expert.ExpertFile;
 import dev.baton.trace.expert.Placement;
-import dev.baton.trace.expert.WhatIf;
-import dev.baton.trace.report.TextTable;
+import dev.baton.trace.report.ExpertReport;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.Comparator;
 import java.util.List;
-import java.util.Locale;
 import java.util.concurrent.Callable;
-import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -69,27 +64,56 @@ final class ExpertsCommand implements Callable<Integer> {
     @Nullable
     Path write;
 
+    @Option(names = "--html", paramLabel = "OUT", description = "write a page to read in a browser")
+    @Nullable
+    Path html;
+
+    @Option(names = "--png", paramLabel = "OUT", description = "draw the first file's layers and placements")
+    @Nullable
+    Path png;
+
     @Override
     public Integer call() {
-        List<ExpertCounts> all = new ArrayList<>();
-        boolean isFit = true;
+        List<RankAnalysis> ranks = traces.isEmpty()
+                ? List.of()
+                : TraceFiles.analyse(TraceFiles.find(traces), KernelRules.builtIn(), new ArrayList<>());
+        ExpertAssessment.Question question = new ExpertAssessment.Question(ep, redundant, groups, nodes, topK);
+        List<ExpertAssessment> all = new ArrayList<>();
+        List<String> notes = new ArrayList<>();
         for (Path file : files) {
             ExpertCounts counts = ExpertFile.read(file);
-            for (ExpertCounts other : all) {
-                if (counts.isProportionalTo(other)) {
-                    System.out.println("stale: " + counts.source() + " is " + other.source()
+            for (ExpertAssessment other : all) {
+                if (counts.isProportionalTo(other.counts())) {
+                    notes.add("stale: " + counts.source() + " is "
+                            + other.counts().source()
                             + " times a constant: the recorder was not reset, or the file was copied");
                 }
             }
-            all.add(counts);
-            isFit &= report(counts);
+            boolean isPredicted = !ranks.isEmpty() && counts.moeLayers().length > 0;
+            all.add(ExpertAssessment.of(
+                    counts,
+                    question,
+                    isPredicted
+                            ? ExpertAssessment.TracedStep.of(ranks, tracedSize(), tracedBalancedness(counts))
+                            : null));
         }
-        if (write != null) {
-            if (!isFit) {
-                System.err.println("baton: no placement is written from counts that are not fit for it");
-                return 1;
-            }
-            ExpertCounts counts = all.getFirst();
+        all.forEach(a -> System.out.print(ExpertReport.text(a)));
+        notes.forEach(System.out::println);
+        if (html != null) {
+            ExpertReport.page(all, ep, notes, html);
+        }
+        if (png != null) {
+            ExpertPlot.write(all.getFirst(), png);
+        }
+        boolean isFit = all.stream().allMatch(a -> a.faults().isEmpty());
+        return write(all.getFirst().counts(), isFit);
+    }
+
+    /** Writes the placement that is asked for; 1 when the counts are not fit for one. */
+    private int write(ExpertCounts counts, boolean isFit) {
+        if (write != null && !isFit) {
+            System.err.println("baton: no placement is written from counts that are not fit for it");
+        } else if (write != null) {
             ExpertFile.write(
                     Eplb.balance(counts.counts(), counts.experts() + redundant[0], groups, nodes, ep[0]), write);
             System.out.println("wrote " + write + " (EP " + ep[0] + ", " + redundant[0] + " redundant experts)");
@@ -97,109 +121,16 @@ final class ExpertsCommand implements Callable<Integer> {
         return isFit ? 0 : 1;
     }
 
-    /** Whether the counts are fit to plan from. */
-    private boolean report(ExpertCounts counts) {
-        int[] moe = counts.moeLayers();
-        System.out.printf(
-                Locale.ROOT,
-                "%s: %d layers, %d of them with experts, %d experts, %d recorded pass(es)%n",
-                counts.source(),
-                counts.counts().length,
-                moe.length,
-                counts.experts(),
-                counts.steps());
-        List<String> faults = counts.faults(topK);
-        faults.forEach(f -> System.out.println("fault: " + f));
-        if (moe.length == 0) {
-            return false;
-        }
-        double[] skews = Arrays.stream(moe)
-                .mapToDouble(l -> ExpertCounts.skew(counts.counts()[l]))
-                .toArray();
-        System.out.printf(
-                Locale.ROOT,
-                "hottest expert over the mean of its layer: %.2f (median layer), %.2f (worst)%n",
-                Medians.of(skews),
-                Arrays.stream(skews).max().orElse(0));
-        System.out.print(hottest(counts, moe));
-        System.out.println();
-        System.out.print(whatIf(counts));
-        return faults.isEmpty();
-    }
-
-    private static TextTable hottest(ExpertCounts counts, int[] moe) {
-        TextTable table = new TextTable("layer", "max / mean", "hottest experts (share of the layer's tokens)");
-        Arrays.stream(moe)
-                .boxed()
-                .sorted(Comparator.comparingDouble(l -> -ExpertCounts.skew(counts.counts()[l])))
-                .limit(5)
-                .forEach(l -> {
-                    double[] row = counts.counts()[l];
-                    double sum = Arrays.stream(row).sum();
-                    List<String> top = IntStream.range(0, row.length)
-                            .boxed()
-                            .sorted(Comparator.comparingDouble(e -> -row[e]))
-                            .limit(4)
-                            .map(e -> String.format(Locale.ROOT, "%d (%.1f%%)", e, 100 * row[e] / sum))
-                            .toList();
-                    table.row(l, String.format(Locale.ROOT, "%.2f", ExpertCounts.skew(row)), String.join(", ", top));
-                });
-        return table;
-    }
-
-    private String whatIf(ExpertCounts counts) {
-        double step = Double.NaN;
-        double expert = Double.NaN;
-        double before = Double.NaN;
-        String model = "";
-        if (!traces.isEmpty()) {
-            List<RankAnalysis> ranks =
-                    TraceFiles.analyse(TraceFiles.find(traces), KernelRules.builtIn(), new ArrayList<>());
-            step = Medians.of(ranks.stream()
-                    .flatMap(r -> r.steps().stream())
-                    .mapToDouble(s -> s.step().durationNanos() / 1e6)
-                    .toArray());
-            expert = Medians.of(ranks.stream()
-                    .flatMap(r ->
-                            r.steps().stream().map(s -> expertMillis(r, s.step().events())))
-                    .mapToDouble(Double::doubleValue)
-                    .toArray());
-            before = tracedBalancedness(counts);
-            model = String.format(
-                    Locale.ROOT,
-                    "predicted step = %.2f ms traced - %.2f ms expert GEMM x (1 - %.3f / balancedness)%n",
-                    step,
-                    expert,
-                    before);
-        }
-        TextTable table = new TextTable("EP size", "redundant", "trivial", "EPLB", "step ms");
-        for (WhatIf w : WhatIf.table(counts, ep, redundant, groups, nodes)) {
-            table.row(
-                    w.gpus(),
-                    w.redundant(),
-                    String.format(Locale.ROOT, "%.3f", w.trivial()),
-                    String.format(Locale.ROOT, "%.3f", w.balanced()),
-                    Double.isNaN(before)
-                            ? "-"
-                            : String.format(Locale.ROOT, "%.2f", w.stepMillis(step, expert, before)));
-        }
-        return "balancedness (mean GPU over busiest GPU, mean over layers)\n" + table + model;
+    private int tracedSize() {
+        return traced.length > 0 ? traced[0] : ep[0];
     }
 
     private double tracedBalancedness(ExpertCounts counts) {
-        int gpus = traced.length > 0 ? traced[0] : ep[0];
+        int gpus = tracedSize();
         int slots = counts.experts() + (traced.length > 1 ? traced[1] : 0);
         Placement placement = traced.length > 1
                 ? Eplb.balance(counts.counts(), slots, groups, nodes, gpus)
                 : Placement.trivial(counts.counts().length, counts.experts(), slots, gpus);
         return placement.balancedness(counts);
-    }
-
-    private static double expertMillis(RankAnalysis rank, int[] events) {
-        return Arrays.stream(events)
-                        .filter(i -> rank.classOf(i) == KernelClass.EXPERT_GEMM)
-                        .mapToLong(i -> rank.work().trace().events().durationNanos(i))
-                        .sum()
-                / 1e6;
     }
 }

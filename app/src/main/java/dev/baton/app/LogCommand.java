@@ -4,6 +4,7 @@ import dev.baton.lab.report.LogPlot;
 import dev.baton.trace.log.LogAnalysis;
 import dev.baton.trace.log.LogReader;
 import dev.baton.trace.log.ServerLog;
+import dev.baton.trace.report.LogPage;
 import dev.baton.trace.report.LogReport;
 import java.nio.file.Path;
 import java.util.List;
@@ -31,6 +32,10 @@ final class LogCommand implements Callable<Integer> {
     @Nullable
     Path png;
 
+    @Option(names = "--html", paramLabel = "OUT", description = "write a page to read in a browser")
+    @Nullable
+    Path html;
+
     @Override
     public Integer call() {
         ServerLog log = LogReader.read(files);
@@ -38,6 +43,9 @@ final class LogCommand implements Callable<Integer> {
         System.out.print(LogReport.text(analysis));
         if (jsonl != null) {
             LogReport.jsonl(log, jsonl);
+        }
+        if (html != null) {
+            LogPage.write(log, analysis, "Server log: " + files.getFirst().getFileName(), html);
         }
         if (png != null) {
             LogPlot.write(log, analysis, png);

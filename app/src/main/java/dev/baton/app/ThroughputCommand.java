@@ -1,5 +1,6 @@
 package dev.baton.app;
 
+import dev.baton.lab.report.ThroughputPlot;
 import dev.baton.trace.align.RankAligner;
 import dev.baton.trace.align.RankSet;
 import dev.baton.trace.align.TraceFiles;
@@ -8,6 +9,7 @@ import dev.baton.trace.log.LogReader;
 import dev.baton.trace.log.ServerLog;
 import dev.baton.trace.reconcile.ClientRecord;
 import dev.baton.trace.reconcile.Throughput;
+import dev.baton.trace.report.ThroughputReport;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -42,6 +44,14 @@ final class ThroughputCommand implements Callable<Integer> {
     @Nullable
     Integer gpus;
 
+    @Option(names = "--html", paramLabel = "OUT", description = "write a page to read in a browser")
+    @Nullable
+    Path html;
+
+    @Option(names = "--png", paramLabel = "OUT", description = "draw the rates")
+    @Nullable
+    Path png;
+
     @Override
     public Integer call() {
         List<String> notes = new ArrayList<>();
@@ -55,8 +65,14 @@ final class ThroughputCommand implements Callable<Integer> {
                 batch == null ? OptionalDouble.empty() : OptionalDouble.of(batch),
                 gpus == null ? OptionalInt.empty() : OptionalInt.of(gpus));
         Throughput throughput = Throughput.of(set, log, clients, known);
-        System.out.print(throughput.describe());
+        System.out.print(ThroughputReport.text(throughput));
         notes.forEach(n -> System.out.println("note: " + n));
+        if (html != null) {
+            ThroughputReport.page(throughput, notes, html);
+        }
+        if (png != null) {
+            ThroughputPlot.write(throughput, png);
+        }
         return throughput.clients().stream().anyMatch(c -> !c.refusal().isEmpty()) ? 1 : 0;
     }
 }

@@ -6,25 +6,18 @@ import dev.baton.trace.analyse.Medians;
 import dev.baton.trace.analyse.RankAnalysis;
 import dev.baton.trace.analyse.StepMetrics;
 import java.awt.Color;
-import java.awt.Graphics2D;
-import java.awt.image.BufferedImage;
-import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.ToLongFunction;
 import java.util.stream.IntStream;
-import javax.imageio.ImageIO;
-import org.knowm.xchart.BitmapEncoder;
 import org.knowm.xchart.CategoryChart;
 import org.knowm.xchart.CategoryChartBuilder;
 import org.knowm.xchart.HeatMapChart;
 import org.knowm.xchart.HeatMapChartBuilder;
-import org.knowm.xchart.style.Styler;
 
 /** Traces of several ranks as a picture: where a step goes by rank, and rank x step as a heat map. */
 public final class RankPlot {
-    private static final int WIDTH = 1000;
     private static final int MOST_STEPS = 60;
     private static final Color[] COLOURS = {
         new Color(0x3b6ea8), new Color(0x7fb3d8), new Color(0xd9822b), new Color(0xc7ccd4)
@@ -41,33 +34,19 @@ public final class RankPlot {
         if (set.ranks().isEmpty()) {
             return;
         }
-        BufferedImage top = BitmapEncoder.getBufferedImage(bars(set));
-        BufferedImage bottom = BitmapEncoder.getBufferedImage(heat(set));
-        BufferedImage all = new BufferedImage(WIDTH, top.getHeight() + bottom.getHeight(), BufferedImage.TYPE_INT_RGB);
-        Graphics2D g = all.createGraphics();
-        g.drawImage(top, 0, 0, null);
-        g.drawImage(bottom, 0, top.getHeight(), null);
-        g.dispose();
-        try {
-            ImageIO.write(all, "png", file.toFile());
-        } catch (IOException e) {
-            throw new LabException(LabException.Code.IO, "cannot write " + file + ": " + e.getMessage(), e);
-        }
+        Pictures.write(List.of(bars(set), heat(set)), file);
     }
 
     private static CategoryChart bars(RankSet set) {
         CategoryChart chart = new CategoryChartBuilder()
-                .width(WIDTH)
+                .width(Pictures.WIDTH)
                 .height(380)
                 .title("Where a step goes, median by rank")
                 .xAxisTitle("rank")
                 .yAxisTitle("ms")
                 .build();
-        Styler styler = chart.getStyler();
-        styler.setChartBackgroundColor(Color.WHITE);
-        styler.setLegendPosition(Styler.LegendPosition.OutsideE);
-        styler.setLegendBorderColor(Color.WHITE);
-        styler.setSeriesColors(COLOURS);
+        Pictures.style(chart.getStyler());
+        chart.getStyler().setSeriesColors(COLOURS);
         chart.getStyler().setStacked(true);
         chart.getStyler().setAvailableSpaceFill(0.7);
         List<String> ranks = set.ranks().stream().map(r -> "" + r.rank()).toList();
@@ -94,7 +73,7 @@ public final class RankPlot {
                 MOST_STEPS,
                 set.ranks().stream().mapToInt(r -> r.steps().size()).max().orElse(0));
         HeatMapChart chart = new HeatMapChartBuilder()
-                .width(WIDTH)
+                .width(Pictures.WIDTH)
                 .height(140 + Math.max(120, 24 * set.ranks().size()))
                 .title(hasWaits ? "Waiting in collectives (ms), rank x step" : "Length of the step (ms), rank x step")
                 .xAxisTitle("step")

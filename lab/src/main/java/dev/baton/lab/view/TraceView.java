@@ -20,8 +20,8 @@ import java.util.zip.GZIPOutputStream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Serves the traces of some ranks as a page on this machine alone. The page asks for one step at a time, so its size does
- * not grow with the traces'.
+ * Serves the traces of some ranks as a page on this machine alone. The page asks for what its screen can show of one step,
+ * so what travels does not grow with the traces.
  */
 public final class TraceView implements AutoCloseable {
     private static final Map<String, String> FILES = Map.of(
@@ -73,8 +73,23 @@ public final class TraceView implements AutoCloseable {
             } else {
                 byte[] json = switch (path) {
                     case "/ranks" -> data.ranks();
-                    case "/step" -> data.step((int) number(query, "index"));
-                    case "/kernel" -> data.kernel(text(query, "name"));
+                    case "/step" ->
+                        data.step(
+                                (int) number(query, "index"),
+                                number(query, "from"),
+                                number(query, "to"),
+                                (int) number(query, "blocks"),
+                                text(query, "pick"));
+                    case "/at" ->
+                        data.at(
+                                (int) number(query, "index"),
+                                (int) number(query, "row"),
+                                (int) number(query, "lane"),
+                                number(query, "time"),
+                                number(query, "slack"));
+                    case "/kernel" ->
+                        data.kernel(
+                                text(query, "name"), (int) number(query, "index"), (int) number(query, "occurrence"));
                     default -> new byte[0];
                 };
                 if (json.length == 0) {

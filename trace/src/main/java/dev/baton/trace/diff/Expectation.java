@@ -112,7 +112,10 @@ public record Expectation(String name, Form form, boolean isAtLeast, double boun
                     form.of(a.mean(), b.mean()),
                     Double.NaN,
                     Double.NaN,
-                    "too few samples: " + a.values().length + " in A, " + b.values().length + " in B; 3 are needed");
+                    a.values().length + b.values().length == 0
+                            ? "neither trace has a figure, kernel, annotation or frame named " + name
+                            : "too few samples: " + a.values().length + " in A, " + b.values().length
+                                    + " in B; 3 are needed");
         }
         double value = form.of(a.mean(), b.mean());
         double[] interval = Chance.interval(a.values(), b.values(), form::of);
@@ -123,9 +126,10 @@ public record Expectation(String name, Form form, boolean isAtLeast, double boun
                 : !lowHolds && !highHolds ? Outcome.NOT_REPRODUCED : Outcome.UNDECIDED;
         String why = String.format(
                 Locale.ROOT,
-                "%s = %.4g, 95%% interval %.4g to %.4g, from %d samples in A (mean %.4g ms) and %d in B (mean %.4g ms)%s",
+                "%s = %.4g%s, 95%% interval %.4g to %.4g, from %d samples in A (mean %.4g ms) and %d in B (mean %.4g ms)%s",
                 form.name().replace("_OVER_", "/").replace("_MINUS_", "-"),
                 value,
+                form == Form.A_OVER_B || form == Form.B_OVER_A ? "" : " ms",
                 interval[0],
                 interval[1],
                 a.values().length,

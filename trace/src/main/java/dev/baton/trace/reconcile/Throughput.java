@@ -258,33 +258,4 @@ public record Throughput(
     private static String text(String format, Object... values) {
         return String.format(Locale.ROOT, format, values);
     }
-
-    /** Everything in words, for the terminal. */
-    public String describe() {
-        StringBuilder s = new StringBuilder();
-        if (Double.isFinite(fromTrace)) {
-            s.append(text(
-                    "trace   %,.0f requests / %.2f ms a step / %s GPU(s) = %,.0f tok/s/GPU%n",
-                    batch,
-                    stepMillis,
-                    text(gpusPerRank == Math.rint(gpusPerRank) ? "%.0f" : "%.2f", gpusPerRank),
-                    fromTrace));
-        }
-        if (Double.isFinite(fromLog)) {
-            s.append(text("log     %,.0f tok/s/GPU, median of full decode lines", fromLog));
-            s.append(Double.isFinite(fromLogInWindow) ? text(" (%,.0f while profiling)%n", fromLogInWindow) : "\n");
-        }
-        for (Client c : clients) {
-            s.append(text(
-                    "client  %,.0f tok/s%s  %s line %d%s%n",
-                    c.record().outputThroughput(),
-                    Double.isFinite(c.perGpu()) ? text(" = %,.0f tok/s/GPU", c.perGpu()) : "",
-                    name(c.record().file()),
-                    c.record().line(),
-                    c.refusal().isEmpty() ? "" : "  REFUSED: " + c.refusal()));
-        }
-        explanations.forEach(e -> s.append(e).append('\n'));
-        notes.forEach(n -> s.append("note: ").append(n).append('\n'));
-        return s.toString();
-    }
 }

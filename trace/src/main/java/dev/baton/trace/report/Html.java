@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
+import java.util.function.IntFunction;
 
 /** Builds a page that needs nothing beside itself: tables and charts in place. */
 public final class Html {
@@ -201,11 +202,32 @@ public final class Html {
         return this;
     }
 
+    /**
+     * A line of a chart.
+     *
+     * @param x ascending
+     * @param y one for each
+     */
+    public record Line(String name, double[] x, double[] y) {}
+
+    /** A moment to mark on the axis below. */
+    public record Mark(String label, double x) {}
+
+    /** Lines over one axis from 0, with marked moments; lines of very many points are drawn by their means. */
+    public Html lines(String axis, String unit, List<Line> lines, List<Mark> marks) {
+        LineChart.draw(page, axis, unit, lines, marks);
+        return this;
+    }
+
     private void legend(List<String> series) {
+        legend(page, series, s -> COLOURS[s % COLOURS.length]);
+    }
+
+    static void legend(StringBuilder page, List<String> series, IntFunction<String> colour) {
         page.append("<p class=\"legend\">");
         for (int s = 0; s < series.size(); s++) {
             page.append("<span><i style=\"background:")
-                    .append(COLOURS[s % COLOURS.length])
+                    .append(colour.apply(s))
                     .append("\"></i>")
                     .append(escape(series.get(s)))
                     .append("</span>");
@@ -227,6 +249,10 @@ public final class Html {
     }
 
     private void text(double x, double y, String anchor, String text) {
+        text(page, x, y, anchor, text);
+    }
+
+    static void text(StringBuilder page, double x, double y, String anchor, String text) {
         page.append(String.format(Locale.ROOT, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">", x, y, anchor))
                 .append(escape(text))
                 .append("</text>");
@@ -235,7 +261,7 @@ public final class Html {
     /** About three digits. */
     static String number(double value) {
         double size = Math.abs(value);
-        return String.format(Locale.ROOT, size >= 100 ? "%.0f" : size >= 10 ? "%.1f" : "%.2f", value);
+        return String.format(Locale.ROOT, size >= 100 ? "%,.0f" : size >= 10 ? "%.1f" : "%.2f", value);
     }
 
     /**

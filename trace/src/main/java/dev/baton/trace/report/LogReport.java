@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.LocalDateTime;
+import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -20,6 +21,8 @@ import tools.jackson.core.json.JsonFactory;
 
 /** A server's log for the terminal and for programs. */
 public final class LogReport {
+    private static final DateTimeFormatter SECONDS = DateTimeFormatter.ofPattern("HH:mm:ss", Locale.ROOT);
+
     private LogReport() {}
 
     /** What happened, in order. */
@@ -142,11 +145,11 @@ public final class LogReport {
         }
     }
 
-    private static String time(@Nullable LocalDateTime time) {
-        return time == null ? "-" : time.toLocalTime().toString();
+    static String time(@Nullable LocalDateTime time) {
+        return time == null ? "-" : time.format(SECONDS);
     }
 
-    private static String number(double value) {
+    static String number(double value) {
         return Double.isNaN(value) ? "-" : String.format(Locale.ROOT, "%,.0f", value);
     }
 }

@@ -11,6 +11,7 @@ import dev.baton.trace.align.TraceFiles;
 import dev.baton.trace.classify.KernelRules;
 import dev.baton.trace.log.LogReader;
 import dev.baton.trace.log.ServerLog;
+import dev.baton.trace.report.ThroughputReport;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -43,7 +44,7 @@ class ThroughputTest {
         Throughput t = Throughput.of(
                 steps(65), null, List.of(), new Throughput.Known(OptionalDouble.of(2048), OptionalInt.of(8)));
         assertThat(t.fromTrace()).isCloseTo(3938, within(1.0));
-        assertThat(t.describe()).contains("2,048 requests / 65.00 ms a step / 8 GPU(s) = 3,938 tok/s/GPU");
+        assertThat(ThroughputReport.text(t)).contains("2,048 requests / 65.00 ms a step / 8 GPU(s) = 3,938 tok/s/GPU");
     }
 
     @Test
