@@ -96,6 +96,11 @@ final class Devices {
                 CpuDevice.open(CpuOptions.of(threads).withKernels(kernels).withActivations(activations));
     }
 
+    /** Kernels are compiled by the JVM while they run, so that the first steps are slow. */
+    boolean compilesWhileRunning() {
+        return !cuda && args.text("cpu-kernels").equals("vector");
+    }
+
     /** Element type of the KV cache. */
     DType cacheType() {
         return switch (args.text("kv-cache-dtype")) {

@@ -6,6 +6,7 @@ import dev.baton.engine.EngineException;
 import dev.baton.engine.EngineInfo;
 import dev.baton.engine.LocalEngine;
 import dev.baton.engine.arch.RopePrecision;
+import dev.baton.engine.forward.KernelWarmup;
 import dev.baton.engine.forward.KvMemory;
 import dev.baton.engine.parallel.LoadOptions;
 import dev.baton.engine.parallel.ModelLoader;
@@ -32,6 +33,8 @@ import org.jspecify.annotations.Nullable;
 /** A running engine made from launch flags: model, devices, ranks, schedulers, recorder. Owns what it made. */
 public final class EngineAssembly implements AutoCloseable {
     private static final Logger LOG = System.getLogger(EngineAssembly.class.getName());
+
+    private static final Duration KERNEL_WARMUP = Duration.ofSeconds(10);
 
     private final ModelLoader loader;
     private final List<RankGroup> groups;
@@ -126,6 +129,11 @@ public final class EngineAssembly implements AutoCloseable {
                     "KV Cache is allocated. #tokens: %d, KV size: %.2f GB",
                     first.capacityTokens(),
                     first.cacheBytes() / 1e9));
+            if (devices.compilesWhileRunning() && !args.on("skip-server-warmup")) {
+                groups.forEach(
+                        group -> log(KernelWarmup.run(group, group.maxStepTokens(), config.vocabSize(), KERNEL_WARMUP)
+                                .toString()));
+            }
             Profiler profiler = new Profiler(groups);
             LocalEngine.Builder builder = LocalEngine.builder(
                             info(args, config, first), schedulerConfig(args, devices, first, role), groups::get)

@@ -49,11 +49,21 @@ final class LabCommand {
             try {
                 runner.run();
             } finally {
-                Runtime.getRuntime().removeShutdownHook(onInterrupt);
-                report(runner.summary(), folder);
+                if (isStillRunning(onInterrupt)) {
+                    report(runner.summary(), folder);
+                }
             }
             boolean lost = runner.summary().cells().stream().anyMatch(c -> c.failed() > 0);
             return lost ? 1 : 0;
+        }
+
+        /** Takes the hook away; false when Ctrl-C has come, and the hook reports. */
+        private static boolean isStillRunning(Thread hook) {
+            try {
+                return Runtime.getRuntime().removeShutdownHook(hook);
+            } catch (IllegalStateException e) {
+                return false;
+            }
         }
 
         private static void report(Summary summary, RunFolder folder) {

@@ -16,7 +16,11 @@ public final class FrontEndBenchmark {
     private static final String STEP = Integer.toString(STEP_MILLIS);
     private static final int WINDOW_SECONDS = 5;
     private static final int REPEATS = 5;
-    private static final int REQUESTS = 60_000;
+    /** Both servers of a comparison get the same requests at the same times: a closed loop would batch them differently. */
+    private static final double REQUESTS_PER_SECOND = 2_000;
+
+    private static final int PACED_WARM_UPS = 3;
+    private static final int REQUEST_REPEATS = 9;
 
     /** Until the compiler has done with a whole request, which takes longer than with a hello world. */
     private static final int WARM_UP_REQUESTS = 250_000;
@@ -93,11 +97,15 @@ public final class FrontEndBenchmark {
         List<Double> baton = new ArrayList<>();
         try (ServerProcess bare = new ServerProcess(JVM, "hello");
                 ServerProcess full = new ServerProcess(JVM, "baton", "0")) {
-            request(bare, body, WARM_UP_REQUESTS);
-            request(full, body, WARM_UP_REQUESTS);
-            for (int repeat = 0; repeat < REPEATS; repeat++) {
-                hello.add(request(bare, body, REQUESTS));
-                baton.add(request(full, body, REQUESTS));
+            warmUp(bare, body);
+            warmUp(full, body);
+            for (int repeat = -PACED_WARM_UPS; repeat < 0; repeat++) {
+                request(bare, body, repeat);
+                request(full, body, repeat);
+            }
+            for (int repeat = 0; repeat < REQUEST_REPEATS; repeat++) {
+                hello.add(request(bare, body, repeat));
+                baton.add(request(full, body, repeat));
                 print(
                         "request: hello world %.1f us CPU, /generate %.1f us CPU, ratio %.2f",
                         hello.get(repeat), baton.get(repeat), baton.get(repeat) / hello.get(repeat));
@@ -108,15 +116,24 @@ public final class FrontEndBenchmark {
     }
 
     /** Counted, not timed: a machine that is shared must not shorten the warm-up. */
-    private static double request(ServerProcess server, String body, int count) throws Exception {
+    private static void warmUp(ServerProcess server, String body) throws Exception {
         try (Load load = new Load(server.port(), 32, Load.request("/generate", body), true)) {
-            load.await(1_000, 60);
-            double cpu = server.proc().cpuSeconds();
-            long replies = load.received.sum();
-            if (!load.await(replies + count, 300)) {
-                throw new IllegalStateException("no " + count + " replies within 300 s");
+            if (!load.await(WARM_UP_REQUESTS, 300)) {
+                throw new IllegalStateException("no " + WARM_UP_REQUESTS + " replies within 300 s");
             }
-            return (server.proc().cpuSeconds() - cpu) / (load.received.sum() - replies) * 1e6;
+        }
+    }
+
+    /** Microseconds of CPU a request over one window; the seed is the repeat's, so that both servers get the same times. */
+    private static double request(ServerProcess server, String body, int repeat) throws Exception {
+        try (PacedLoad load = new PacedLoad(server.port(), Load.request("/generate", body))) {
+            load.run(REQUESTS_PER_SECOND, 1, repeat);
+            double cpu = server.proc().cpuSeconds();
+            PacedLoad.Outcome outcome = load.run(REQUESTS_PER_SECOND, WINDOW_SECONDS, repeat);
+            if (outcome.lost() > 0) {
+                throw new IllegalStateException(outcome.lost() + " of " + outcome.sent() + " requests were lost");
+            }
+            return (server.proc().cpuSeconds() - cpu) / outcome.sent() * 1e6;
         }
     }
 

@@ -13,6 +13,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.function.Predicate;
 import java.util.stream.Stream;
 
 /**
@@ -23,10 +24,19 @@ public final class SaturatedProfile {
     private static final Duration CALL = Duration.ofSeconds(30);
     private static final Duration POLL = Duration.ofMillis(50);
 
-    private final Saturation saturation;
+    /** Windows taken beyond the first while steps are not steady (a young JVM compiles its kernels meanwhile). */
+    private static final int RETAKES = 3;
 
-    public SaturatedProfile(Saturation saturation) {
+    private final Saturation saturation;
+    private final Predicate<Path> isSteady;
+
+    /**
+     * @param isSteady whether a rank's trace holds steps of about one length; a window without is taken again, up to three
+     *     times
+     */
+    public SaturatedProfile(Saturation saturation, Predicate<Path> isSteady) {
         this.saturation = saturation;
+        this.isSteady = isSteady;
     }
 
     /**
@@ -35,8 +45,15 @@ public final class SaturatedProfile {
      * @param running requests that each rank of each server ran when the sleep ended
      * @param seconds from the first request until then
      * @param traces the files of each server's profile, by the server's prefix
+     * @param windows windows taken; all but the last are deleted
+     * @param steady whether the last one's steps were
      */
-    public record Outcome(Map<String, Map<Integer, Integer>> running, double seconds, Map<String, List<Path>> traces) {}
+    public record Outcome(
+            Map<String, Map<Integer, Integer>> running,
+            double seconds,
+            Map<String, List<Path>> traces,
+            int windows,
+            boolean steady) {}
 
     /**
      * Slows the servers down, lets {@code load} send its requests, waits for the cap, releases and profiles.
@@ -54,16 +71,17 @@ public final class SaturatedProfile {
             load.run();
             Map<String, Map<Integer, Integer>> running = awaitCap(controls, start);
             double seconds = (System.nanoTime() - start) / 1e9;
-            int next = 0;
-            for (String prefix : decoders.keySet()) {
-                controls.get(next++).startProfile(profileFields(traceFolder, prefix), CALL);
-            }
+            startProfiles(decoders, controls, traceFolder);
             controls.forEach(c -> c.slowDown(0, CALL));
-            Map<String, List<Path>> traces = new LinkedHashMap<>();
-            for (String prefix : decoders.keySet()) {
-                traces.put(prefix, awaitTraces(traceFolder, prefix));
+            Map<String, List<Path>> traces = awaitTraces(decoders, traceFolder);
+            int windows = 1;
+            while (!areSteady(traces) && windows <= RETAKES) {
+                delete(traces);
+                startProfiles(decoders, controls, traceFolder);
+                traces = awaitTraces(decoders, traceFolder);
+                windows++;
             }
-            return new Outcome(running, seconds, traces);
+            return new Outcome(running, seconds, traces, windows, areSteady(traces));
         } finally {
             for (ServerControl control : controls) {
                 try {
@@ -73,6 +91,37 @@ public final class SaturatedProfile {
                 }
                 control.close();
             }
+        }
+    }
+
+    private void startProfiles(Map<String, URI> decoders, List<ServerControl> controls, Path traceFolder) {
+        int next = 0;
+        for (String prefix : decoders.keySet()) {
+            controls.get(next++).startProfile(profileFields(traceFolder, prefix), CALL);
+        }
+    }
+
+    private static Map<String, List<Path>> awaitTraces(Map<String, URI> decoders, Path traceFolder) {
+        Map<String, List<Path>> traces = new LinkedHashMap<>();
+        for (String prefix : decoders.keySet()) {
+            traces.put(prefix, awaitTraces(traceFolder, prefix));
+        }
+        return traces;
+    }
+
+    private boolean areSteady(Map<String, List<Path>> traces) {
+        return traces.values().stream().flatMap(List::stream).allMatch(isSteady);
+    }
+
+    private static void delete(Map<String, List<Path>> traces) {
+        try {
+            for (List<Path> files : traces.values()) {
+                for (Path file : files) {
+                    Files.delete(file);
+                }
+            }
+        } catch (IOException e) {
+            throw new LabException(LabException.Code.IO, "cannot delete a trace: " + e.getMessage(), e);
         }
     }
 

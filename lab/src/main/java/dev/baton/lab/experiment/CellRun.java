@@ -26,7 +26,6 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.OptionalDouble;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -136,7 +135,13 @@ final class CellRun {
         Thread load = loader(deployment.front(), saturation, decoders.size());
         List<Summary.RankSteps> ranks = new ArrayList<>();
         try {
-            SaturatedProfile.Outcome outcome = new SaturatedProfile(saturation).run(urls, folder.traces(), load::start);
+            SaturatedProfile.Outcome outcome =
+                    new SaturatedProfile(saturation, StepTimes::isSteady).run(urls, folder.traces(), load::start);
+            if (!outcome.steady()) {
+                notes.add(where() + "after " + outcome.windows()
+                        + " profile windows a step still took twice as long as the median one: the machine was not"
+                        + " quiet, or the server not warm; its tokens/s are not those of a steady state");
+            }
             outcome.traces()
                     .forEach((label, traces) -> ranks.addAll(steps(decoders.get(label), traces, saturation, notes)));
         } catch (LabException e) {
@@ -212,16 +217,16 @@ final class CellRun {
         });
     }
 
-    /** The best "gen throughput" that the server logged with a full batch; null when no such line stands. */
+    /** The middle "gen throughput" that the server logged with a full batch; null when no such line stands. */
     private static @Nullable Double loggedThroughput(Path log, int running) {
         try {
-            OptionalDouble best = Files.readAllLines(log).stream()
+            double[] logged = Files.readAllLines(log).stream()
                     .map(DecodeLine::parse)
                     .flatMap(java.util.Optional::stream)
                     .filter(line -> line.runningRequests() == running)
                     .mapToDouble(DecodeLine::generationThroughput)
-                    .max();
-            return best.isPresent() ? best.getAsDouble() : null;
+                    .toArray();
+            return logged.length == 0 ? null : Summary.Spread.of(logged).median();
         } catch (IOException e) {
             return null;
         }

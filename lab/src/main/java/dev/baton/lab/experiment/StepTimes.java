@@ -8,6 +8,7 @@ import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -25,6 +26,8 @@ import tools.jackson.core.json.JsonFactory;
 public final class StepTimes {
     private static final Pattern STEP = Pattern.compile("step\\[DECODE bs=(\\d+)]");
     private static final Pattern RANK = Pattern.compile("TP-\\d+(?:-DP-\\d+)?(?:-PP-\\d+)?(?:-EP-\\d+)?");
+
+    private static final double UNSTEADY = 2;
 
     private StepTimes() {}
 
@@ -60,6 +63,16 @@ public final class StepTimes {
                 .mapToDouble(s -> s[1] / 1000)
                 .toArray();
         return times.length == 0 ? null : new Steps(batch, times);
+    }
+
+    /** Whether a trace's full-batch steps are of about one length: none twice as long as the median. */
+    static boolean isSteady(Path trace) {
+        Steps steps = read(trace);
+        if (steps == null) {
+            return false;
+        }
+        double median = Summary.Spread.of(steps.stepMs()).median();
+        return Arrays.stream(steps.stepMs()).allMatch(ms -> ms <= UNSTEADY * median);
     }
 
     private static void event(JsonParser p, List<double[]> steps) {
