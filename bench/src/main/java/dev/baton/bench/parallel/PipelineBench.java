@@ -65,7 +65,8 @@ public final class PipelineBench {
                 for (Map.Entry<String, Placing> entry : placings.entrySet()) {
                     double rate = serve(loader, entry.getValue(), requests, tokens);
                     if (round > 0) {
-                        rates.computeIfAbsent(entry.getKey(), k -> new ArrayList<>()).add(rate);
+                        rates.computeIfAbsent(entry.getKey(), k -> new ArrayList<>())
+                                .add(rate);
                     }
                 }
             }

@@ -74,6 +74,18 @@ class PipelineTest {
     }
 
     @Test
+    void expertsMayBeSpreadOverTheRanksOfEachStage() {
+        GoldenRecording golden = GoldenRecording.read(Golden.folder(Golden.QWEN3_MOE));
+        LoadOptions experts = options(2, 2, PipelineOptions.DEFAULT)
+                .with()
+                .shape(ParallelShape.tensorParallel(2).withExpertParallel(2).withPipelineParallel(2))
+                .build();
+        try (RankGroup group = Golden.start(Golden.QWEN3_MOE, experts, CpuKernels.VECTOR)) {
+            GoldenTest.check(golden, group, DirectRun.Options.greedy(0), true);
+        }
+    }
+
+    @Test
     void laterStagesTakeTheLayersThatDoNotDivide() {
         assertThat(Stream.of(0, 1, 2, 3).map(s -> new Stage(s, 4).layers(61))).containsExactly(15, 15, 15, 16);
         assertThat(Stream.of(0, 1, 2, 3).map(s -> new Stage(s, 4).firstLayer(61)))
