@@ -88,7 +88,7 @@ final class Devices {
         if (cuda) {
             return (rank, size) -> CudaDevice.open(CudaOptions.of(dp * size + rank, activations));
         }
-        int ranks = args.integer("tp-size") * args.integer("pp-size") * args.integer("dp-size");
+        int ranks = ParallelFlags.shape(args).worldRanks();
         Integer told = args.integerOrNull("cpu-threads");
         int threads = told != null ? told : Math.max(1, Runtime.getRuntime().availableProcessors() / ranks);
         CpuKernels kernels = CpuKernels.valueOf(args.text("cpu-kernels").toUpperCase(Locale.ROOT));

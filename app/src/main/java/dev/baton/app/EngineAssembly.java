@@ -111,7 +111,7 @@ public final class EngineAssembly implements AutoCloseable {
                     .build();
             log("Load weight begin.");
             for (int dp = 0; dp < replicas; dp++) {
-                groups.add(loader.start(
+                groups.addAll(loader.startGroups(
                         options.with()
                                 .threadPrefix(replicas > 1 ? "dp" + dp : "rank")
                                 .build(),
@@ -130,17 +130,15 @@ public final class EngineAssembly implements AutoCloseable {
                     first.capacityTokens(),
                     first.cacheBytes() / 1e9));
             if (devices.compilesWhileRunning() && !args.on("skip-server-warmup")) {
-                groups.forEach(
-                        group -> log(KernelWarmup.run(group, group.maxStepTokens(), config.vocabSize(), KERNEL_WARMUP)
-                                .toString()));
+                warmUp(groups, config);
             }
             Profiler profiler = new Profiler(groups);
             LocalEngine.Builder builder = LocalEngine.builder(
-                            info(args, config, first), schedulerConfig(args, devices, first, role), groups::get)
-                    .dataParallel(replicas)
+                            info(args, config, first), schedulerConfig(args, shape, devices, first, role), groups::get)
+                    .dataParallel(groups.size())
                     .dispatch(DispatchPolicy.of(args.text("load-balance-method")))
                     .endTokenIds(new HashSet<>(config.eosIds()))
-                    .labels(dp -> label(args, dp))
+                    .labels(dp -> label(groups.get(dp), dp))
                     .profile(profiler)
                     .tokenizer(tokenizer)
                     .grammars(!"none".equals(args.textOrNull("grammar-backend")));
@@ -191,8 +189,8 @@ public final class EngineAssembly implements AutoCloseable {
             RoleWiring role) {
         Integer context = args.integerOrNull("context-length");
         int contextTokens = context == null ? config.maxPositions() : context;
-        int running = devices.runningRequests();
-        int chunk = devices.chunkTokens();
+        int running = shape.perScheduler("--max-running-requests", devices.runningRequests());
+        int chunk = shape.perScheduler("--chunked-prefill-size", devices.chunkTokens());
         int stepTokens = chunk == -1 ? Math.max(args.integer("max-prefill-tokens"), contextTokens) : chunk;
         return LoadOptions.DEFAULT
                 .with()
@@ -211,11 +209,12 @@ public final class EngineAssembly implements AutoCloseable {
                 .build();
     }
 
-    private static SchedulerConfig schedulerConfig(ServerArgs args, Devices devices, RankGroup first, RoleWiring role) {
+    private static SchedulerConfig schedulerConfig(
+            ServerArgs args, ParallelShape shape, Devices devices, RankGroup first, RoleWiring role) {
         SchedulerConfig.Builder builder = SchedulerConfig.DEFAULT.toBuilder()
-                .maxRunningRequests(devices.runningRequests())
+                .maxRunningRequests(shape.perScheduler("--max-running-requests", devices.runningRequests()))
                 .maxTotalTokens(first.capacityTokens())
-                .chunkedPrefillTokens(devices.chunkTokens())
+                .chunkedPrefillTokens(shape.perScheduler("--chunked-prefill-size", devices.chunkTokens()))
                 .maxPrefillTokens(Math.min(args.integer("max-prefill-tokens"), first.maxStepTokens()))
                 .pageTokens(args.integer("page-size"))
                 .policy(SchedulePolicy.of(args.text("schedule-policy")))
@@ -251,12 +250,26 @@ public final class EngineAssembly implements AutoCloseable {
                 first.cacheBytes());
     }
 
-    private static RankLabel label(ServerArgs args, int dp) {
+    /** One group after the other; groups that share ranks take part with nothing of their own meanwhile. */
+    private static void warmUp(List<RankGroup> groups, ModelConfig config) {
+        groups.forEach(RankGroup::nothingToRun);
+        for (RankGroup group : groups) {
+            log(KernelWarmup.run(group, group.maxStepTokens(), config.vocabSize(), KERNEL_WARMUP)
+                    .toString());
+            group.nothingToRun();
+        }
+    }
+
+    private static RankLabel label(RankGroup group, int dp) {
+        ParallelShape shape = group.shape();
+        int first = group.firstRank();
         return new RankLabel(
-                args.integer("dp-size") > 1 ? dp : -1,
-                args.integer("pp-size") > 1 ? 0 : -1,
-                args.integer("tp-size") > 1 ? 0 : -1,
-                -1);
+                shape.dataParallel() > 1 ? dp : -1,
+                shape.pipelineParallel() > 1 ? 0 : -1,
+                shape.tensorParallel() > 1 ? shape.tensorRankOf(first) : -1,
+                shape.expertParallel() > 1
+                        ? shape.layout(first).experts().experts().rank()
+                        : -1);
     }
 
     private static void announce(EngineInfo info, ServerArgs args, Devices devices) {

@@ -6,23 +6,27 @@ import java.util.regex.Pattern;
 /**
  * Where a rank stands in the layout, and the file name that follows from it (dialect, section 2.3). TP rank and rank
  * in the world are global numbers.
+ *
+ * @param dp replica, or attention group of the one replica
+ * @param attentionGroups whether DP ranks are attention groups, whose ranks are among the {@code tpSize}
  */
-public record RankCoordinates(int tp, int tpSize, int dp, int dpSize, int pp, int ppSize, int ep, int epSize) {
+public record RankCoordinates(
+        int tp, int tpSize, int dp, int dpSize, int pp, int ppSize, int ep, int epSize, boolean attentionGroups) {
     private static final Pattern LABEL = Pattern.compile("TP-(\\d+)(?:-DP-(\\d+))?(?:-PP-(\\d+))?(?:-EP-(\\d+))?");
 
     /** A rank of a tensor parallel group inside a replica. */
     public static RankCoordinates of(int tp, int tpSize, int dp, int dpSize) {
-        return new RankCoordinates(tp, tpSize, dp, dpSize, 0, 1, 0, 1);
+        return new RankCoordinates(tp, tpSize, dp, dpSize, 0, 1, 0, 1, false);
     }
 
     /** Number of this rank among all ranks of the server. */
     public int worldRank() {
-        return (dp * ppSize + pp) * tpSize + tp;
+        return ((attentionGroups ? 0 : dp) * ppSize + pp) * tpSize + tp;
     }
 
     /** Ranks of the server. */
     public int worldSize() {
-        return tpSize * dpSize * ppSize;
+        return tpSize * (attentionGroups ? 1 : dpSize) * ppSize;
     }
 
     /** {@code TP-t[-DP-d][-PP-p][-EP-e]}; a part stands only when its size is above 1, TP always. */

@@ -5,6 +5,7 @@ import dev.baton.model.config.Rope;
 import dev.baton.tensor.Ops;
 import dev.baton.tensor.Tensor;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
@@ -24,6 +25,8 @@ public final class Decoder {
     private final @Nullable Tensor finalNorm;
 
     private final @Nullable OutputHead head;
+    private final TokenExchange exchange;
+    private final int attentionRanks;
     private final float epsilon;
     private final WorkspacePlan streamBuffers;
     private final WorkspacePlan stepBuffers;
@@ -40,8 +43,13 @@ public final class Decoder {
 
     private final BufferSpec chosenResult;
 
-    /** What the rank's caller may choose. */
-    public record Options(int contextTokens, RopePrecision ropePrecision, boolean alwaysAbsorbed) {}
+    /**
+     * What the rank's caller may choose.
+     *
+     * @param placement of experts; of this rank alone
+     */
+    public record Options(
+            int contextTokens, RopePrecision ropePrecision, boolean alwaysAbsorbed, ExpertPlacement placement) {}
 
     /** Loads the rank's share of the weights. */
     public Decoder(ModelConfig config, Layout layout, WeightLoader weights, Options options) {
@@ -63,6 +71,8 @@ public final class Decoder {
         Tensor table = WeightLoader.upload(
                 weights.device(), rope.table(options.contextTokens()), options.contextTokens(), rope.rotaryDim());
         this.embedding = stage.isFirst() ? new Embedding(config, names, layout, weights) : null;
+        this.exchange = new TokenExchange(layout, hidden, stepBuffers);
+        this.attentionRanks = layout.attention().size();
         this.layers = new ArrayList<>();
         int count = stage.layers(config.layers());
         for (int i = 0; i < count; i++) {
@@ -99,13 +109,14 @@ public final class Decoder {
         };
         String mlp = prefix + names.mlp();
         MlpBlock mlpBlock = config.sparse(index)
-                ? new MoeMlp(config, names, layout, weights, mlp, stepBuffers)
+                ? new MoeMlp(config, names, layout, options.placement(), index, weights, mlp, stepBuffers)
                 : new DenseMlp(
                         "intermediate_size",
                         config.hiddenSize(),
                         config.intermediateSize(),
                         names.projections(),
                         layout.dense(),
+                        TokenExchange.scope(layout, layout.dense(), false),
                         weights,
                         mlp,
                         stepBuffers);
@@ -133,7 +144,7 @@ public final class Decoder {
 
     /**
      * Runs the stage's layers over the step's tokens and writes their cache rows. Behind the last layer's attention only
-     * the wanted tokens are computed further.
+     * the wanted tokens are computed further. A group without tokens takes part in what the groups do together.
      *
      * @param streams of {@link #streamBuffers}; on a later stage as the stage before has left it
      * @param hook told of each layer by its place in the stage's cache
@@ -147,28 +158,35 @@ public final class Decoder {
         Tensor stream = streams.rows(residual, tokens);
         Tensor x = workspace.rows(normed, tokens);
         Tensor y = streams.rows(result, tokens);
-        if (embedding != null) {
+        boolean active = tokens > 0;
+        StepShape.Gathered rows = context.shape().ofTokens(attentionRanks);
+        if (active && embedding != null) {
             embedding.forward(context, stream);
         }
         for (int i = 0; i < layers.size(); i++) {
             DecoderLayer layer = layers.get(i);
-            if (i == 0 && stage.isFirst()) {
-                ops.rmsNorm(stream, layer.attentionNorm(), epsilon, x);
-            } else {
-                ops.addRmsNorm(stream, y, layer.attentionNorm(), epsilon, x);
+            if (active) {
+                if (i == 0 && stage.isFirst()) {
+                    ops.rmsNorm(stream, layer.attentionNorm(), epsilon, x);
+                } else {
+                    ops.addRmsNorm(stream, y, layer.attentionNorm(), epsilon, x);
+                }
+                layer.attention().forward(context, i, x, y);
+                hook.cacheWritten(i);
             }
-            layer.attention().forward(context, i, x, y);
-            hook.cacheWritten(i);
-            if (stage.isLast() && i == layers.size() - 1 && wanted.size(0) < tokens) {
-                int rows = (int) wanted.size(0);
-                stream = gather(ops, stream, wanted, workspace.rows(chosen, rows));
-                y = gather(ops, y, wanted, workspace.rows(chosenResult, rows));
-                x = workspace.rows(normed, rows);
+            if (stage.isLast() && i == layers.size() - 1) {
+                rows = context.shape().ofWanted(attentionRanks);
+                int count = (int) wanted.size(0);
+                if (count < tokens) {
+                    stream = gather(ops, stream, wanted, workspace.rows(chosen, count));
+                    y = gather(ops, y, wanted, workspace.rows(chosenResult, count));
+                    x = workspace.rows(normed, count);
+                }
             }
             if (x.size(0) > 0) {
                 ops.addRmsNorm(stream, y, layer.mlpNorm(), epsilon, x);
-                layer.mlp().forward(context, x, y);
             }
+            exchange.run(context, layer.mlp(), rows, x, y);
         }
         if (finalNorm != null && x.size(0) > 0) {
             ops.addRmsNorm(stream, y, finalNorm, epsilon, x);
@@ -187,11 +205,39 @@ public final class Decoder {
      * Logits of some of the states that {@link #forward} returned.
      *
      * @param workspace of {@link #logitBuffers}
-     * @param states [rows, hidden]
+     * @param states [S, hidden]
+     * @param from rows of {@code states} that come first
+     * @param most rows to take
      * @return F32 [rows, vocabulary], valid until the next call
      */
-    public Tensor logits(ForwardContext context, Workspace workspace, Tensor states) {
-        return head().forward(context, workspace, states);
+    public Tensor logits(ForwardContext context, Workspace workspace, Tensor states, int from, int most) {
+        int count = Math.clamp((long) states.rows() - from, 0, most);
+        Tensor mine = states.rowRange(count == 0 ? 0 : from, count);
+        return head().crossesGroups()
+                ? head().ofAllGroups(
+                                context,
+                                exchange,
+                                workspace,
+                                context.shape().ofWanted(attentionRanks, from, most),
+                                mine)
+                : head().forward(context, workspace, mine);
+    }
+
+    /** How often all ranks call {@link #logits} in a step, {@code most} rows at a time. */
+    public int logitRounds(StepShape shape, int ownRows, int most) {
+        int rows = head().crossesGroups() ? Arrays.stream(shape.wanted()).max().orElse(0) : ownRows;
+        return (rows + most - 1) / most;
+    }
+
+    /** This rank's experts, one entry a MoE layer. */
+    public List<LocalExperts> experts() {
+        List<LocalExperts> all = new ArrayList<>();
+        for (DecoderLayer layer : layers) {
+            if (layer.mlp() instanceof MoeMlp moe) {
+                all.add(moe.experts());
+            }
+        }
+        return all;
     }
 
     /** Where {@link #logits} leaves its result. */

@@ -12,16 +12,23 @@ final class DenseMlp implements MlpBlock {
     /** [hidden, intermediate] */
     private final Weight down;
 
-    /** @param what names the intermediate size in errors */
+    private final TokenExchange.Scope scope;
+
+    /**
+     * @param what names the intermediate size in errors
+     * @param scope which tokens a rank computes
+     */
     DenseMlp(
             String what,
             int hidden,
             int intermediate,
             WeightNames.Projections names,
             Shard shard,
+            TokenExchange.Scope scope,
             WeightLoader weights,
             String prefix,
             WorkspacePlan workspace) {
+        this.scope = scope;
         int first = shard.first(what, intermediate);
         int count = shard.length(what, intermediate);
         Weight gate = weights.rows(prefix + names.gate(), intermediate, hidden, first, count, false);
@@ -31,13 +38,19 @@ final class DenseMlp implements MlpBlock {
     }
 
     @Override
-    public void forward(ForwardContext context, Tensor x, Tensor out) {
-        partial(context, x, out);
-        context.allReduce(out);
+    public TokenExchange.Scope scope() {
+        return scope;
     }
 
-    /** As {@link #forward}, this rank's part of the sum only. */
-    void partial(ForwardContext context, Tensor x, Tensor out) {
+    @Override
+    public void forward(ForwardContext context, StepShape.Gathered rows, Tensor x, Tensor out) {
+        if (x.size(0) > 0) {
+            compute(context, x, out);
+        }
+    }
+
+    /** As {@link #forward}, for at least one row. */
+    void compute(ForwardContext context, Tensor x, Tensor out) {
         Ops ops = context.ops();
         Tensor[] projected = gateAndUp.forward(ops, context.workspace(), x);
         Tensor g = projected[0];

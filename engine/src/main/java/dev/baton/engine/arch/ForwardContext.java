@@ -10,9 +10,16 @@ import java.util.List;
  *
  * @param communicators the groups of ranks that share this model
  * @param cache one entry a layer
+ * @param inputs the step of this rank's attention group
+ * @param shape what all groups bring
  */
 public record ForwardContext(
-        Ops ops, RankCommunicators communicators, Workspace workspace, List<LayerCache> cache, StepInputs inputs) {
+        Ops ops,
+        RankCommunicators communicators,
+        Workspace workspace,
+        List<LayerCache> cache,
+        StepInputs inputs,
+        StepShape shape) {
     /** Sums a partial result over the ranks of the stage, in place. */
     void allReduce(Tensor x) {
         sum(communicators.tensor(), x);

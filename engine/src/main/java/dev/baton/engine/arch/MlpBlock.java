@@ -1,12 +1,19 @@
 package dev.baton.engine.arch;
 
+import dev.baton.engine.arch.StepShape.Gathered;
 import dev.baton.tensor.Tensor;
 
 /** MLP of one layer. */
 public sealed interface MlpBlock permits DenseMlp, MoeMlp {
+    /** Which tokens it computes on one rank. */
+    TokenExchange.Scope scope();
+
     /**
-     * @param x normed hidden state, F32 [T, hidden]
-     * @param out F32 [T, hidden], summed over the ranks; not x
+     * Computes this rank's part of a sum over ranks, or whole results, as {@link #scope} says.
+     *
+     * @param rows which of x's rows have content when they are all groups'
+     * @param x normed hidden state [T, hidden]
+     * @param out [T, hidden]; not x
      */
-    void forward(ForwardContext context, Tensor x, Tensor out);
+    void forward(ForwardContext context, Gathered rows, Tensor x, Tensor out);
 }

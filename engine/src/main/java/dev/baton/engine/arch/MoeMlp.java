@@ -11,6 +11,7 @@ import dev.baton.tensor.Weight;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.function.IntUnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -23,7 +24,9 @@ final class MoeMlp implements MlpBlock {
     private final Weight router;
 
     private final GateSpec gate;
-    private final ExpertWeights experts;
+    private final LocalExperts experts;
+    private final ExpertPlacement placement;
+    private final TokenExchange.Scope scope;
     private final @Nullable DenseMlp shared;
 
     /** F32 [T, experts] */
@@ -39,6 +42,8 @@ final class MoeMlp implements MlpBlock {
             ModelConfig config,
             WeightNames names,
             Layout layout,
+            ExpertPlacement placement,
+            int layer,
             WeightLoader weights,
             String prefix,
             WorkspacePlan workspace) {
@@ -47,7 +52,21 @@ final class MoeMlp implements MlpBlock {
         this.router = weights.unquantized().linear(prefix + names.router(), moe.experts(), hidden, false);
         this.gate = gateSpec(
                 moe, moe.correctionBias() ? weights.vector(prefix + names.correctionBias(), moe.experts()) : null);
-        this.experts = experts(moe, hidden, names, layout.experts(), weights, prefix);
+        ExpertShard shard = layout.experts();
+        this.placement = placement;
+        this.scope = TokenExchange.scope(layout, layout.shared(), shard.dispatched());
+        this.experts = new LocalExperts(
+                layer,
+                shard,
+                experts(
+                        moe,
+                        hidden,
+                        names,
+                        shard,
+                        slot -> placement.expertOf(layer, slot),
+                        placement.slots(moe.experts()),
+                        weights,
+                        prefix));
         this.shared = moe.sharedExperts() == 0
                 ? null
                 : new DenseMlp(
@@ -56,6 +75,7 @@ final class MoeMlp implements MlpBlock {
                         moe.sharedIntermediateSize(),
                         names.projections(),
                         layout.shared(),
+                        scope,
                         weights,
                         prefix + names.sharedExperts(),
                         workspace);
@@ -66,23 +86,30 @@ final class MoeMlp implements MlpBlock {
     }
 
     private static ExpertWeights experts(
-            MoeConfig moe, int hidden, WeightNames names, ExpertShard shard, WeightLoader weights, String prefix) {
+            MoeConfig moe,
+            int hidden,
+            WeightNames names,
+            ExpertShard shard,
+            IntUnaryOperator expertOf,
+            int slots,
+            WeightLoader weights,
+            String prefix) {
         int intermediate = moe.intermediateSize();
         WeightNames.Projections projections = names.expertProjections();
         int first = shard.columns().first("moe_intermediate_size", intermediate);
-        int count = shard.columns().length("moe_intermediate_size", intermediate);
-        int firstExpert = shard.experts().first("experts", moe.experts());
-        int experts = shard.experts().length("experts", moe.experts());
+        int columns = shard.columns().length("moe_intermediate_size", intermediate);
+        int firstSlot = shard.experts().first("slots of experts", slots);
+        int count = shard.experts().length("slots of experts", slots);
         List<Weight> gates = new ArrayList<>();
         List<Weight> ups = new ArrayList<>();
         List<Weight> downs = new ArrayList<>();
-        for (int e = firstExpert; e < firstExpert + experts; e++) {
-            String expert = prefix + names.expert(e);
-            gates.add(weights.rows(expert + projections.gate(), intermediate, hidden, first, count, false));
-            ups.add(weights.rows(expert + projections.up(), intermediate, hidden, first, count, false));
-            downs.add(weights.columns(expert + projections.down(), hidden, intermediate, first, count, false));
+        for (int slot = firstSlot; slot < firstSlot + count; slot++) {
+            String expert = prefix + names.expert(expertOf.applyAsInt(slot));
+            gates.add(weights.rows(expert + projections.gate(), intermediate, hidden, first, columns, false));
+            ups.add(weights.rows(expert + projections.up(), intermediate, hidden, first, columns, false));
+            downs.add(weights.columns(expert + projections.down(), hidden, intermediate, first, columns, false));
         }
-        return new ExpertWeights(firstExpert, gates, ups, downs);
+        return new ExpertWeights(firstSlot, gates, ups, downs);
     }
 
     private static GateSpec gateSpec(MoeConfig moe, @Nullable Tensor correctionBias) {
@@ -105,8 +132,18 @@ final class MoeMlp implements MlpBlock {
                 (float) moe.routedScale());
     }
 
+    /** This rank's experts. */
+    LocalExperts experts() {
+        return experts;
+    }
+
     @Override
-    public void forward(ForwardContext context, Tensor x, Tensor out) {
+    public TokenExchange.Scope scope() {
+        return scope;
+    }
+
+    @Override
+    public void forward(ForwardContext context, StepShape.Gathered rows, Tensor x, Tensor out) {
         int tokens = x.rows();
         Ops ops = context.ops();
         Workspace workspace = context.workspace();
@@ -115,12 +152,23 @@ final class MoeMlp implements MlpBlock {
         Tensor weights = workspace.rows(weightOfChosen, tokens);
         ops.linear(x, router, scores);
         ops.gate(scores, gate, ids, weights);
-        ops.experts(x, ids, weights, experts, out);
+        if (scope == TokenExchange.Scope.ALL && rows.padded() > 0) {
+            dropPadding(workspace, rows, ids);
+        }
+        placement.place(experts.layer(), ids);
+        ops.experts(x, ids, weights, experts.weights(), out);
         if (shared != null) {
             Tensor common = workspace.rows(sharedOut, tokens);
-            shared.partial(context, x, common);
+            shared.compute(context, x, common);
             ops.add(out, common);
         }
-        context.allReduce(out);
+    }
+
+    /** Rows without content choose no expert. */
+    private static void dropPadding(Workspace workspace, StepShape.Gathered rows, Tensor ids) {
+        for (int g = 0; g < rows.counts().length; g++) {
+            int count = rows.counts()[g];
+            workspace.fillMinusOne(ids.rowRange(rows.offsets()[g] + count, rows.padded() - count));
+        }
     }
 }

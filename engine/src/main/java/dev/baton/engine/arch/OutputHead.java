@@ -14,6 +14,9 @@ final class OutputHead {
     private final int vocabulary;
     private final int shardRows;
     private final Shard shard;
+    private final Shard group;
+    /** All groups compute their logits together. */
+    private final boolean crossesGroups;
     /** [rows of this rank, hidden] */
     private final Weight projection;
     /** F32 [rows, vocabulary] */
@@ -33,6 +36,9 @@ final class OutputHead {
             WorkspacePlan workspace) {
         this.vocabulary = config.vocabSize();
         this.shard = layout.vocabulary();
+        this.group = layout.group();
+        this.crossesGroups =
+                group.size() > 1 && shard.size() > layout.attention().size();
         this.shardRows = shard.vocabularyShardRows(vocabulary);
         int first = shard.firstVocabularyRow(vocabulary);
         int rows = shard.vocabularyRows(vocabulary);
@@ -48,6 +54,24 @@ final class OutputHead {
     /** F32 [rows, vocabulary], where {@link #forward} leaves its result. */
     BufferSpec logits() {
         return logits;
+    }
+
+    /** Whether every group's ranks are needed for one group's logits. */
+    boolean crossesGroups() {
+        return crossesGroups;
+    }
+
+    /**
+     * Logits of this group's rows, computed together with the other groups' in one pass over the weights.
+     *
+     * @param rows how many each group brings
+     * @param x this group's normed hidden states [S, hidden]
+     * @return F32 [S, vocabulary], valid until the next call
+     */
+    Tensor ofAllGroups(
+            ForwardContext context, TokenExchange exchange, Workspace workspace, StepShape.Gathered rows, Tensor x) {
+        Tensor all = forward(context, workspace, exchange.gather(context, rows, x));
+        return all.rowRange(rows.offsets()[group.rank()], x.rows());
     }
 
     /**
@@ -67,7 +91,11 @@ final class OutputHead {
         int ranks = shard.size();
         Tensor all = workspace.rows(gathered, rows).reshape((long) ranks * rows, shardRows);
         ops.linear(x, projection, mine.columnRange(0, projection.outFeatures()));
-        context.communicators().tensor().communicator().allGather(mine, all);
+        (crossesGroups || group.size() == 1
+                        ? context.communicators().tensor()
+                        : context.communicators().attention())
+                .communicator()
+                .allGather(mine, all);
         for (int rank = 0; rank < ranks; rank++) {
             int count = shard.vocabularyRowsOf(rank, vocabulary);
             ops.copy(

@@ -32,6 +32,8 @@ public final class Workspace {
     private final Tensor row;
     private int ownTokens = -1;
     private final MemorySegment staging = Arena.ofAuto().allocate(8, 8);
+    private final Filler zeros = new Filler(0);
+    private final Filler minusOnes = new Filler(-1);
 
     public Workspace(Device device, WorkspacePlan plan, int maxTokens) {
         this.maxTokens = maxTokens;
@@ -87,6 +89,40 @@ public final class Workspace {
             ownTokens = count;
         }
         return new AttentionBatch(1, queryStart, context, row, identity, count, count);
+    }
+
+    /** Fills a dense tensor with zeros. */
+    void zero(Tensor target) {
+        fill(target, zeros.grownTo(target));
+    }
+
+    /** Fills a dense I32 tensor with -1. */
+    void fillMinusOne(Tensor target) {
+        fill(target, minusOnes.grownTo(target));
+    }
+
+    private void fill(Tensor target, MemorySegment bytes) {
+        if (target.elements() > 0) {
+            device.toDevice(bytes, target);
+        }
+    }
+
+    /** Host memory of one byte repeated, as large as it had to be so far. */
+    private static final class Filler {
+        private final byte value;
+        private MemorySegment memory = MemorySegment.NULL;
+
+        Filler(int value) {
+            this.value = (byte) value;
+        }
+
+        MemorySegment grownTo(Tensor target) {
+            long bytes = target.elements() * target.dtype().bytes();
+            if (memory.byteSize() < bytes) {
+                memory = Arena.ofAuto().allocate(bytes, 64).fill(value);
+            }
+            return memory.asSlice(0, bytes);
+        }
     }
 
     private static Tensor identity(Device device, int tokens) {

@@ -9,7 +9,7 @@ import java.util.Arrays;
  * the tokens before prompt positions whose log probability is asked for. Every rank derives the same rows from a plan.
  * Reused from step to step; one thread.
  */
-final class LogitRows {
+public final class LogitRows {
     private int count;
     /** [count] row of the step. */
     private int[] tokens = new int[64];
@@ -40,6 +40,13 @@ final class LogitRows {
                 add(plan.tokenStart()[b] + tokenCount - 1, b, true);
             }
         }
+    }
+
+    /** How many rows {@link #of} finds. */
+    public static int countOf(StepPlan plan) {
+        LogitRows rows = new LogitRows();
+        rows.of(plan);
+        return rows.count;
     }
 
     private void add(int token, int sequence, boolean isSampled) {

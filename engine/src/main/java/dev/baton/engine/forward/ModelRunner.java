@@ -2,11 +2,14 @@ package dev.baton.engine.forward;
 
 import dev.baton.engine.EngineException;
 import dev.baton.engine.arch.Decoder;
+import dev.baton.engine.arch.ExpertPlacement;
 import dev.baton.engine.arch.ForwardContext;
 import dev.baton.engine.arch.LayerHook;
 import dev.baton.engine.arch.Layout;
+import dev.baton.engine.arch.LocalExperts;
 import dev.baton.engine.arch.RankCommunicators;
 import dev.baton.engine.arch.StepInputs;
+import dev.baton.engine.arch.StepShape;
 import dev.baton.engine.arch.WeightLoader;
 import dev.baton.engine.arch.Workspace;
 import dev.baton.engine.forward.RankObserver.Phase;
@@ -22,6 +25,7 @@ import dev.baton.tensor.Tensor;
 import dev.baton.tensor.parallel.Communicator;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -94,16 +98,20 @@ public final class ModelRunner {
                 config,
                 layout,
                 loader,
-                new Decoder.Options(options.contextTokens(), options.ropePrecision(), options.alwaysAbsorbed()));
+                new Decoder.Options(
+                        options.contextTokens(),
+                        options.ropePrecision(),
+                        options.alwaysAbsorbed(),
+                        ExpertPlacement.IDENTITY));
         this.weightBytes = loader.bytes();
     }
 
     /** How the rank's memory divides. */
     public MemoryPlan memoryPlan() {
-        long buffers = decoder.stepBuffers().bytes(options.maxStepTokens())
+        long buffers = decoder.stepBuffers().bytes(workspaceRows(options.maxStepTokens()))
                 + StageStreams.bytes(
                         decoder.streamBuffers(), layout.stage(), communicators.stages(), options.maxStepTokens())
-                + decoder.logitBuffers().bytes(options.logitRows())
+                + decoder.logitBuffers().bytes(workspaceRows(options.logitRows()))
                 + StepTables.bytes(options.maxRows(), options.contextTokens());
         return MemoryPlan.of(
                 device.info().memoryBytes(),
@@ -111,6 +119,12 @@ public final class ModelRunner {
                 weightBytes,
                 buffers,
                 KvCache.bytesPerToken(config, layout, options.cacheType()));
+    }
+
+    /** Rows of buffers that hold what all attention groups bring, {@code own} each. */
+    private int workspaceRows(int own) {
+        int ranks = layout.attention().size();
+        return (own + ranks - 1) / ranks * ranks * layout.group().size();
     }
 
     /** KV slots that this rank can have, see {@link MemoryPlan#capacityTokens}. */
@@ -129,8 +143,8 @@ public final class ModelRunner {
                 new KvCache(device, config, layout, options.cacheType(), capacityTokens, options.kvMemory()),
                 new StepTables(device, options.maxRows(), options.contextTokens(), capacityTokens),
                 new StepInputBuffers(device, options.maxStepTokens(), options.maxRows()),
-                new Workspace(device, decoder.stepBuffers(), options.maxStepTokens()),
-                new Workspace(device, decoder.logitBuffers(), options.logitRows()),
+                new Workspace(device, decoder.stepBuffers(), workspaceRows(options.maxStepTokens())),
+                new Workspace(device, decoder.logitBuffers(), workspaceRows(options.logitRows())),
                 new StageStreams(
                         device,
                         decoder.streamBuffers(),
@@ -156,6 +170,11 @@ public final class ModelRunner {
     /** Bytes of the rank's weights. */
     public long weightBytes() {
         return weightBytes;
+    }
+
+    /** The rank's experts, one entry a MoE layer; a slot's weights may be replaced on the rank's thread between steps. */
+    public List<LocalExperts> experts() {
+        return decoder.experts();
     }
 
     /** The rank's device. */
@@ -207,19 +226,30 @@ public final class ModelRunner {
      * @throws EngineException INTERNAL when the plan does not fit the tables or buffers
      */
     public StepResult execute(StepPlan plan) {
+        return execute(
+                plan, StepShape.single(plan.tokens(), LogitRows.countOf(plan), plan.mode() == ForwardMode.EXTEND));
+    }
+
+    /**
+     * The same for a rank of an attention group.
+     *
+     * @param plan of the rank's group; one without tokens when the group only takes part
+     * @param shape what all groups bring
+     */
+    public StepResult execute(StepPlan plan, StepShape shape) {
         RankObserver watching = observer;
         long startNanos = System.nanoTime();
         if (watching != null) {
             watching.stepBegan(plan);
         }
-        StepResult result = run(memory(), plan, startNanos);
+        StepResult result = run(memory(), plan, shape, startNanos);
         if (watching != null) {
             watching.stepEnded(plan, result);
         }
         return result;
     }
 
-    private StepResult run(Memory m, StepPlan plan, long startNanos) {
+    private StepResult run(Memory m, StepPlan plan, StepShape shape, long startNanos) {
         requireFits(plan);
         began(Phase.PREPARE);
         m.output().begin(plan);
@@ -233,15 +263,17 @@ public final class ModelRunner {
         StepInputs inputs = m.inputs().fill(plan, m.tables(), padded, contextBound);
         ended(Phase.PREPARE);
         ForwardContext context =
-                new ForwardContext(ops, collectives, m.workspace(), m.cache().all(), inputs);
+                new ForwardContext(ops, collectives, m.workspace(), m.cache().all(), inputs, shape);
         if (recorded) {
             m.graphs().run(padded, contextBound, () -> decode(m, context, padded));
             take(m, plan, m.logitWorkspace().rows(decoder.logitsBuffer(), padded), 0, plan.sequences());
             shareIds(m, plan);
-        } else if (plan.tokens() > 0) {
+        } else if (shape.totalTokens() > 0) {
             Workspace stream = m.streams().begin(plan, m.tables());
             began(Phase.FORWARD);
-            m.inputs().storeSlots(ops, inputs, m.tables().slotTable());
+            if (plan.tokens() > 0) {
+                m.inputs().storeSlots(ops, inputs, m.tables().slotTable());
+            }
             Tensor states = decoder.forward(context, stream, hook(plan), wanted(m));
             ended(Phase.FORWARD);
             m.streams().end(plan);
@@ -280,7 +312,7 @@ public final class ModelRunner {
         m.inputs().storeSlots(ops, context.inputs(), m.tables().slotTable());
         Tensor states = decoder.forward(
                 context, m.streams().only(), LayerHook.NONE, m.rowIndices().rowRange(0, sequences));
-        m.output().chooseBest(ops, decoder.logits(context, m.logitWorkspace(), states));
+        m.output().chooseBest(ops, decoder.logits(context, m.logitWorkspace(), states, 0, sequences));
     }
 
     private LayerHook hook(StepPlan plan) {
@@ -308,12 +340,14 @@ public final class ModelRunner {
         OutputStage output = m.output();
         int rows = output.rows().count();
         boolean first = communicators.attention().communicator().rank() == 0;
-        for (int from = 0; from < rows; from += options.logitRows()) {
+        int rounds = decoder.logitRounds(context.shape(), rows, options.logitRows());
+        for (int round = 0; round < rounds; round++) {
+            int from = round * options.logitRows();
             int count = Math.min(options.logitRows(), rows - from);
             began(Phase.LOGITS);
-            Tensor logits = decoder.logits(context, m.logitWorkspace(), states.rowRange(from, count));
+            Tensor logits = decoder.logits(context, m.logitWorkspace(), states, from, options.logitRows());
             ended(Phase.LOGITS);
-            if (first) {
+            if (first && count > 0) {
                 output.chooseBest(ops, logits);
                 take(m, plan, logits, from, count);
             }

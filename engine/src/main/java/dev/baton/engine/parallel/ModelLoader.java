@@ -12,6 +12,8 @@ import dev.baton.model.safetensors.Checkpoint;
 import dev.baton.model.safetensors.DummyWeights;
 import dev.baton.model.safetensors.WeightSource;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -78,7 +80,7 @@ public final class ModelLoader implements AutoCloseable {
         return weights;
     }
 
-    /** Starts one replica whose ranks are threads of this JVM and meet in its memory. */
+    /** Starts one replica of one attention group, whose ranks are threads of this JVM and meet in its memory. */
     public RankGroup start(LoadOptions options, DeviceSupplier devices) {
         return start(
                 options,
@@ -87,26 +89,55 @@ public final class ModelLoader implements AutoCloseable {
                         options.shape(), options.pipeline().messages(), options.collectiveDeadline()));
     }
 
+    /** As {@link #startGroups}, for a replica of one attention group. */
+    public RankGroup start(LoadOptions options, DeviceSupplier devices, CommunicatorSupplier communicators) {
+        if (options.shape().attentionGroups() > 1) {
+            throw new IllegalArgumentException("a replica of several attention groups has several schedulers");
+        }
+        return startGroups(options, devices, communicators).getFirst();
+    }
+
+    /** As {@link #startGroups(LoadOptions, DeviceSupplier, CommunicatorSupplier)}, ranks being threads of this JVM. */
+    public List<RankGroup> startGroups(LoadOptions options, DeviceSupplier devices) {
+        return startGroups(
+                options,
+                devices,
+                CommunicatorSupplier.local(
+                        options.shape(), options.pipeline().messages(), options.collectiveDeadline()));
+    }
+
     /**
-     * Starts one replica.
+     * Starts one replica. All its groups must be closed before its ranks end.
      *
+     * @return its attention groups, one a scheduler
      * @throws EngineException CONFIGURATION when the model does not fit the layout or the memory
      */
-    public RankGroup start(LoadOptions options, DeviceSupplier devices, CommunicatorSupplier communicators) {
+    public List<RankGroup> startGroups(
+            LoadOptions options, DeviceSupplier devices, CommunicatorSupplier communicators) {
         ParallelShape shape = options.shape();
         shape.requireFits(config);
         // One stage tells for all whether the layers divide.
         layout(options, 0).stage().layers(config.layers());
         RunnerOptions runner = runnerOptions(options);
-        return RankGroup.start(
+        Ranks ranks = Ranks.start(
                 options.threadPrefix(),
-                config,
                 shape.replicaRanks(),
                 shape.pipelineParallel(),
                 devices,
                 communicators,
                 (rank, device, groups) ->
                         new ModelRunner(config, layout(options, rank), weights, device, groups, runner));
+        int groups = shape.attentionGroups();
+        int[] groupOf = new int[shape.replicaRanks()];
+        for (int rank = 0; rank < groupOf.length; rank++) {
+            groupOf[rank] = shape.attentionGroupOf(rank);
+        }
+        LockStep lockStep = groups == 1 ? null : new LockStep(ranks, groupOf, groups);
+        List<RankGroup> all = new ArrayList<>();
+        for (int group = 0; group < groups; group++) {
+            all.add(new RankGroup(config, shape, ranks, lockStep, group));
+        }
+        return List.copyOf(all);
     }
 
     private static Layout layout(LoadOptions options, int rank) {

@@ -2,6 +2,7 @@ package dev.baton.engine.record;
 
 import dev.baton.engine.EngineException;
 import dev.baton.engine.ProfileControl;
+import dev.baton.engine.parallel.ParallelShape;
 import dev.baton.engine.parallel.RankGroup;
 import dev.baton.protocol.ProfileRequest;
 import dev.baton.trace.RankCoordinates;
@@ -87,7 +88,7 @@ public final class Profiler implements ProfileControl, AutoCloseable {
         List<CompletableFuture<Void>> all = new ArrayList<>();
         for (int dp = 0; dp < groups.size(); dp++) {
             int dpRank = dp;
-            all.add(groups.get(dp).setObservers(rank -> observer(started, rank, dpRank)));
+            all.add(groups.get(dp).setObservers(rank -> observer(started, inReplica(rank, dpRank), dpRank)));
         }
         return CompletableFuture.allOf(all.toArray(CompletableFuture[]::new)).whenComplete((done, fault) -> {
             if (fault != null) {
@@ -96,17 +97,28 @@ public final class Profiler implements ProfileControl, AutoCloseable {
         });
     }
 
+    private int inReplica(int rank, int dp) {
+        return groups.get(dp).firstRank() + rank;
+    }
+
     /** @param replicaRank stage by stage, see {@link dev.baton.engine.parallel.ParallelShape} */
     private RankCoordinates coordinates(int replicaRank, int dp) {
-        RankGroup group = groups.get(dp);
-        int inStage = group.size() / group.stages();
+        ParallelShape shape = groups.get(dp).shape();
         return new RankCoordinates(
-                replicaRank % inStage, inStage, dp, groups.size(), replicaRank / inStage, group.stages(), 0, 1);
+                shape.tensorRankOf(replicaRank),
+                shape.tensorParallel(),
+                dp,
+                groups.size(),
+                shape.stageOf(replicaRank),
+                shape.pipelineParallel(),
+                shape.layout(replicaRank).experts().experts().rank(),
+                shape.expertParallel(),
+                shape.dataParallelAttention());
     }
 
     private RankProfile observer(Running profile, int replicaRank, int dp) {
         RankCoordinates coordinates = coordinates(replicaRank, dp);
-        int[] ranks = new int[groups.get(dp).size()];
+        int[] ranks = new int[groups.get(dp).shape().replicaRanks()];
         for (int i = 0; i < ranks.length; i++) {
             ranks[i] = coordinates(i, dp).worldRank();
         }
@@ -225,7 +237,7 @@ public final class Profiler implements ProfileControl, AutoCloseable {
             // The removal runs on each rank's thread between two steps: there its windows can be closed.
             groups.get(dp).setObservers(rank -> {
                 ranks.stream()
-                        .filter(r -> r.coordinates().equals(coordinates(rank, dpRank)))
+                        .filter(r -> r.coordinates().equals(coordinates(inReplica(rank, dpRank), dpRank)))
                         .forEach(RankProfile::close);
                 return null;
             });

@@ -287,6 +287,9 @@ public final class SchedulerLoop implements AutoCloseable {
                     return step.result.isDone();
                 }
             }
+            if (executor.waitsForOthers()) {
+                begins = System.nanoTime();
+            }
             long left = begins + (long) (config.watchdogSeconds() * 1e9) - System.nanoTime();
             if (left <= 0) {
                 throw new EngineException(
@@ -362,6 +365,7 @@ public final class SchedulerLoop implements AutoCloseable {
     }
 
     private void rest() {
+        executor.nothingToRun();
         if (!resting) {
             resting = true;
             if (scheduler.idle()) {

@@ -19,6 +19,17 @@ public interface StepExecutor extends AutoCloseable {
     /** Queues a step and returns at once; the future fails when a rank fails. */
     CompletableFuture<StepResult> run(StepPlan plan);
 
+    /**
+     * Says that the scheduler has nothing to run and waits for no result: ranks that run common steps for several
+     * schedulers need not wait for this one until its next plan.
+     */
+    default void nothingToRun() {}
+
+    /** Whether a queued step has not begun, because other schedulers have not said what they run. */
+    default boolean waitsForOthers() {
+        return false;
+    }
+
     /** Runs a task on every rank's thread between two steps (profiles, sleeping, weight moves). */
     CompletableFuture<Void> runBetweenSteps(RankTask task);
 

@@ -129,6 +129,44 @@ public record StepPlan(
      */
     public record Prefix(int row, int[] slots, int[] ids) {}
 
+    /** A plan without sequences: the rank only takes part in collectives. */
+    public static StepPlan idle() {
+        int[] none = {};
+        return new StepPlan(
+                0,
+                ForwardMode.IDLE,
+                none,
+                new int[1],
+                none,
+                none,
+                none,
+                List.of(),
+                new boolean[0],
+                new SamplingParams[0],
+                new long[0],
+                new EngineRequest.LogprobSpec[0],
+                none);
+    }
+
+    /** The same plan with another number. */
+    public StepPlan numbered(long number) {
+        return new StepPlan(
+                number,
+                mode,
+                rows,
+                tokenStart,
+                starts,
+                slots,
+                inputIds,
+                prefixes,
+                samples,
+                sampling,
+                seeds,
+                logprobs,
+                promptTokens,
+                matchers);
+    }
+
     /** B. */
     public int sequences() {
         return rows.length;

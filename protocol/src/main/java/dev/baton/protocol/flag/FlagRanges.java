@@ -14,6 +14,7 @@ final class FlagRanges {
             Map.entry("page-size", COUNT),
             Map.entry("tp-size", COUNT),
             Map.entry("dp-size", COUNT),
+            Map.entry("ep-size", COUNT),
             Map.entry("cpu-threads", COUNT),
             Map.entry("context-length", COUNT),
             Map.entry("max-total-tokens", COUNT),

@@ -167,7 +167,14 @@ public final class LaunchFlags {
 
     private static void parallelism() {
         add("tp-size", INTEGER, 1, SERVED, "ranks that share one model's weights", "tensor-parallel-size", "tp");
-        add("dp-size", INTEGER, 1, SERVED, "replicas", "data-parallel-size", "dp");
+        add(
+                "dp-size",
+                INTEGER,
+                1,
+                SERVED,
+                "replicas, or attention groups with --enable-dp-attention",
+                "data-parallel-size",
+                "dp");
         choice(
                 "load-balance-method",
                 "round_robin",
@@ -178,10 +185,15 @@ public final class LaunchFlags {
         add("pp-max-micro-batch-size", INTEGER, null, SERVED, "most requests of one decode step of a pipeline");
         add("pp-async-batch-depth", INTEGER, 0, SERVED, "micro-batches in flight beyond one a stage");
         add("pp-synchronous", SWITCH, false, SERVED, "stages wait for every message, to compare with");
-        add("ep-size", INTEGER, 1, NOT_YET, "ranks that share the experts", "expert-parallel-size", "ep");
-        add("enable-dp-attention", SWITCH, false, NOT_YET, "data parallel attention, shared experts");
-        add("enable-dp-lm-head", SWITCH, false, NOT_YET, "vocabulary shards inside an attention group");
-        add("moe-dense-tp-size", INTEGER, null, NOT_YET, "tensor parallel size of dense layers");
+        add("ep-size", INTEGER, 1, SERVED, "parts of the experts; must divide --tp-size", "expert-parallel-size", "ep");
+        add(
+                "enable-dp-attention",
+                SWITCH,
+                false,
+                SERVED,
+                "the ranks form --dp-size groups with requests and KV of their own, and share all other weights");
+        add("enable-dp-lm-head", SWITCH, false, SERVED, "vocabulary shards inside an attention group");
+        add("moe-dense-tp-size", INTEGER, null, SERVED, "1: dense layers are whole on every rank");
         choice("moe-a2a-backend", "none", List.of("none", "deepep"), NOT_YET, "how tokens reach their experts");
         add("enable-deepep-moe", SWITCH, false, NOT_YET, "old name of --moe-a2a-backend deepep");
         choice(

@@ -103,7 +103,7 @@ class KinetoWriterTest {
 
     @Test
     void fileNamesFollowTheDialect() {
-        assertThat(new RankCoordinates(3, 8, 3, 8, 0, 1, 3, 8).fileName("1769071195.66", "", ""))
+        assertThat(new RankCoordinates(3, 8, 3, 8, 0, 1, 3, 8, true).fileName("1769071195.66", "", ""))
                 .isEqualTo("1769071195.66-TP-3-DP-3-EP-3.trace.json.gz");
         assertThat(RankCoordinates.mergeLabel("a-1.5-TP-0-DP-1-PP-0-EP-2.trace.json.gz"))
                 .isEqualTo("[TP00-DP01-PP00-EP02] ");

@@ -1,0 +1,325 @@
+package dev.baton.engine.parallel;
+
+import dev.baton.engine.EngineException;
+import dev.baton.engine.arch.RankCommunicators;
+import dev.baton.engine.arch.StepShape;
+import dev.baton.engine.forward.ModelRunner;
+import dev.baton.engine.schedule.StepExecutor.RankTask;
+import dev.baton.engine.schedule.StepPlan;
+import dev.baton.engine.schedule.StepResult;
+import dev.baton.tensor.Device;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.atomic.AtomicReferenceArray;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * All ranks of one model replica: a daemon thread each, with its own device and communicators. Steps and tasks run on
+ * every rank in the order in which they were queued.
+ *
+ * <p>When a rank fails in a step, its communicators are aborted, so that no other rank waits for it; that step's futures
+ * and all later ones fail with the first cause. Futures complete on a rank's thread: dependants must hand on and return.
+ */
+final class Ranks {
+    private static final Duration CLOSE_LIMIT = Duration.ofSeconds(30);
+
+    private final List<RankThread> threads = new ArrayList<>();
+    private final int stages;
+    private final AtomicReferenceArray<@Nullable Rank> ranks;
+    private final AtomicReference<@Nullable Throwable> failure = new AtomicReference<>();
+    private final Object order = new Object();
+    private @Nullable Runnable afterClose;
+    private boolean closed;
+
+    /** What a rank's thread owns. */
+    private record Rank(Device device, RankCommunicators communicators, ModelRunner runner) {}
+
+    /** Makes one rank's runner, weights loaded, on the rank's thread. */
+    @FunctionalInterface
+    interface RunnerMaker {
+        ModelRunner make(int rank, Device device, RankCommunicators communicators);
+    }
+
+    private Ranks(int size, int stages) {
+        this.stages = stages;
+        this.ranks = new AtomicReferenceArray<>(size);
+    }
+
+    /**
+     * Starts the ranks and waits until every one is ready.
+     *
+     * @param name prefix of the threads' names
+     * @param size ranks, stage by stage
+     * @param stages of the pipeline
+     * @throws EngineException CONFIGURATION when a rank cannot start; nothing is left running
+     */
+    static Ranks start(
+            String name,
+            int size,
+            int stages,
+            DeviceSupplier devices,
+            CommunicatorSupplier communicators,
+            RunnerMaker maker) {
+        Ranks all = new Ranks(size, stages);
+        for (int r = 0; r < size; r++) {
+            int rank = r;
+            all.threads.add(new RankThread(name + all.label(r), () -> all.closeRank(rank)));
+        }
+        try {
+            all.onEveryRank(rank -> all.open(rank, size, devices, communicators, maker))
+                    .join();
+            int capacity = Integer.MAX_VALUE;
+            int[] fitting = new int[size];
+            all.onEveryRank(rank -> fitting[rank] = all.runner(rank).fittingCapacityTokens())
+                    .join();
+            for (int tokens : fitting) {
+                capacity = Math.min(capacity, tokens);
+            }
+            int smallest = capacity;
+            all.onEveryRank(rank -> all.runner(rank).allocate(smallest)).join();
+        } catch (RuntimeException e) {
+            all.close();
+            throw cause(e) instanceof RuntimeException known ? known : e;
+        }
+        return all;
+    }
+
+    private void open(
+            int rank, int size, DeviceSupplier devices, CommunicatorSupplier communicators, RunnerMaker maker) {
+        Device device = devices.open(rank, size);
+        try {
+            RankCommunicators groups = communicators.join(rank, device);
+            ranks.set(rank, new Rank(device, groups, maker.make(rank, device, groups)));
+        } catch (RuntimeException e) {
+            device.close();
+            throw e;
+        }
+    }
+
+    private static Throwable cause(Throwable error) {
+        return error instanceof CompletionException && error.getCause() != null ? error.getCause() : error;
+    }
+
+    /** Runs once every rank has ended (to close what they share). */
+    void whenClosed(Runnable action) {
+        this.afterClose = action;
+    }
+
+    /** Number of ranks. */
+    int size() {
+        return ranks.length();
+    }
+
+    /** {@code [-ppS]-tpR}: which thread this is. */
+    private String label(int rank) {
+        int inStage = size() / stages;
+        return (stages > 1 ? "-pp" + rank / inStage : "") + "-tp" + rank % inStage;
+    }
+
+    /** Whether a rank chooses its group's tokens: the first one of its group on the last stage. */
+    private boolean chooses(int rank, int[] groupOf) {
+        int firstOfStage = size() - size() / stages;
+        return rank >= firstOfStage && (rank == firstOfStage || groupOf[rank - 1] != groupOf[rank]);
+    }
+
+    /** One rank's runner. */
+    ModelRunner runner(int rank) {
+        return Objects.requireNonNull(ranks.get(rank), "the rank has not started")
+                .runner();
+    }
+
+    /**
+     * Runs one step on every rank.
+     *
+     * @param plans one for each attention group
+     * @param shape what the groups bring
+     * @param groupOf attention group of each rank; the rank that chooses the group's tokens gives its result
+     * @return one a group, complete when the last rank of all groups has ended the step
+     */
+    List<CompletableFuture<StepResult>> run(List<StepPlan> plans, StepShape shape, int[] groupOf) {
+        StepWork work = new StepWork(plans, shape, groupOf);
+        submit(0, size(), work::run, work::refuse);
+        return work.futures;
+    }
+
+    /** One step on all ranks. */
+    private final class StepWork {
+        private final List<StepPlan> plans;
+        private final StepShape shape;
+        private final int[] groupOf;
+        private final List<CompletableFuture<StepResult>> futures = new ArrayList<>();
+        private final AtomicReferenceArray<@Nullable StepResult> results;
+        private final AtomicInteger remaining = new AtomicInteger(size());
+
+        StepWork(List<StepPlan> plans, StepShape shape, int[] groupOf) {
+            this.plans = plans;
+            this.shape = shape;
+            this.groupOf = groupOf;
+            this.results = new AtomicReferenceArray<>(plans.size());
+            plans.forEach(plan -> futures.add(new CompletableFuture<>()));
+        }
+
+        void run(int rank) {
+            int group = groupOf[rank];
+            if (failure.get() == null) {
+                try {
+                    StepResult mine = runner(rank).execute(plans.get(group), shape);
+                    if (chooses(rank, groupOf)) {
+                        results.set(group, mine);
+                    }
+                } catch (Throwable t) {
+                    fail(rank, t);
+                }
+            }
+            if (remaining.decrementAndGet() > 0) {
+                return;
+            }
+            Throwable cause = failure.get();
+            for (int g = 0; g < futures.size(); g++) {
+                StepResult done = results.get(g);
+                if (cause != null || done == null) {
+                    futures.get(g).completeExceptionally(unavailable(cause));
+                } else {
+                    futures.get(g).complete(done);
+                }
+            }
+        }
+
+        void refuse(EngineException error) {
+            futures.forEach(future -> future.completeExceptionally(error));
+        }
+    }
+
+    private void fail(int rank, Throwable cause) {
+        failure.compareAndSet(null, cause);
+        Rank failed = ranks.get(rank);
+        if (failed != null) {
+            failed.communicators().abort(cause);
+        }
+    }
+
+    /** Why no step is taken any more. */
+    EngineException unavailable() {
+        return unavailable(failure.get());
+    }
+
+    private static EngineException unavailable(@Nullable Throwable cause) {
+        String why = cause == null ? "the ranks are closed" : "a rank has failed: " + cause;
+        EngineException error = new EngineException(EngineException.Code.UNAVAILABLE, why);
+        if (cause != null) {
+            error.initCause(cause);
+        }
+        return error;
+    }
+
+    /** The same task on every rank. */
+    CompletableFuture<Void> onEveryRank(RankTask task) {
+        return onRanks(0, size(), task);
+    }
+
+    /**
+     * Completes when the task has ended on ranks {@code [first, first + count)}, with the first failure if there is one.
+     *
+     * @param task is given the number of the rank in the replica
+     */
+    CompletableFuture<Void> onRanks(int first, int count, RankTask task) {
+        CompletableFuture<Void> future = new CompletableFuture<>();
+        AtomicInteger remaining = new AtomicInteger(count);
+        AtomicReference<@Nullable Throwable> error = new AtomicReference<>();
+        submit(
+                first,
+                count,
+                rank -> {
+                    try {
+                        task.run(rank);
+                    } catch (Throwable t) {
+                        error.compareAndSet(null, t);
+                    }
+                    if (remaining.decrementAndGet() == 0) {
+                        Throwable cause = error.get();
+                        if (cause == null) {
+                            future.complete(null);
+                        } else {
+                            future.completeExceptionally(cause);
+                        }
+                    }
+                },
+                future::completeExceptionally);
+        return future;
+    }
+
+    /** What a rank does with a piece of work. */
+    @FunctionalInterface
+    private interface RankWork {
+        void run(int rank);
+    }
+
+    /** Queues work on some ranks, in one order for all; or says why it cannot. */
+    private void submit(int first, int count, RankWork work, Consumer<EngineException> refusal) {
+        synchronized (order) {
+            if (closed) {
+                refusal.accept(unavailable(failure.get()));
+                return;
+            }
+            for (int r = first; r < first + count; r++) {
+                int rank = r;
+                if (!threads.get(r).offer(() -> work.run(rank))) {
+                    // The ranks that have it already would wait for this one in a collective.
+                    EngineException full = new EngineException(
+                            EngineException.Code.INTERNAL,
+                            "more than " + RankThread.QUEUE_CAPACITY + " steps wait for "
+                                    + threads.get(r).name());
+                    fail(rank, full);
+                    refusal.accept(full);
+                    return;
+                }
+            }
+        }
+    }
+
+    private void closeRank(int rank) {
+        Rank mine = ranks.get(rank);
+        if (mine != null) {
+            mine.runner().drain();
+            mine.communicators().close();
+            mine.device().close();
+        }
+    }
+
+    /** True when no rank runs any more. */
+    boolean hasEnded() {
+        return threads.stream().allMatch(RankThread::hasEnded);
+    }
+
+    /** Ends the ranks after what is queued; a rank that does not end within half a minute is left behind as a daemon. */
+    void close() {
+        synchronized (order) {
+            if (closed) {
+                return;
+            }
+            closed = true;
+        }
+        threads.forEach(RankThread::end);
+        boolean ended = true;
+        long deadline = System.nanoTime() + CLOSE_LIMIT.toNanos();
+        try {
+            for (RankThread thread : threads) {
+                ended &= thread.join(Duration.ofNanos(Math.max(1, deadline - System.nanoTime())));
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            ended = false;
+        }
+        // Weights that a rank may still read are not unmapped under it.
+        if (ended && afterClose != null) {
+            afterClose.run();
+        }
+    }
+}

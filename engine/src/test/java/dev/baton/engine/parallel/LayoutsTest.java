@@ -1,0 +1,77 @@
+package dev.baton.engine.parallel;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.baton.engine.forward.Golden;
+import dev.baton.engine.forward.GoldenRecording;
+import dev.baton.engine.schedule.SchedulerConfig;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.stream.Stream;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** A layout changes where a model is computed, never its greedy answers: those that transformers computed. */
+class LayoutsTest {
+    private static final SchedulerConfig CONFIG =
+            SchedulerConfig.DEFAULT.toBuilder().chunkedPrefillTokens(24).build();
+
+    private static ParallelShape tp(int ranks) {
+        return ParallelShape.tensorParallel(ranks);
+    }
+
+    static Stream<Arguments> layouts() {
+        return Stream.of(
+                Arguments.of("dp attention 2x1", tp(2).withDataParallelAttention(2), Golden.LLAMA_TIED),
+                Arguments.of("dp attention 2x2", tp(4).withDataParallelAttention(2), Golden.LLAMA_GQA),
+                Arguments.of("dp attention 2", tp(2).withDataParallelAttention(2), Golden.QWEN3_MOE),
+                Arguments.of("dp attention 2x2", tp(4).withDataParallelAttention(2), Golden.DEEPSEEK),
+                Arguments.of("dp attention 4", tp(4).withDataParallelAttention(4), Golden.DEEPSEEK),
+                Arguments.of(
+                        "dp attention 4, dp head",
+                        tp(4).withDataParallelAttention(4).withDense(false, true),
+                        Golden.DEEPSEEK),
+                Arguments.of(
+                        "dp attention 2x2, dense whole, dp head",
+                        tp(4).withDataParallelAttention(2).withDense(true, true),
+                        Golden.DEEPSEEK_V2),
+                Arguments.of("dense whole", tp(2).withDense(true, false), Golden.DEEPSEEK_V2),
+                Arguments.of("ep 2 of tp 2", tp(2).withExpertParallel(2), Golden.MIXTRAL),
+                Arguments.of("ep 2 of tp 4", tp(4).withExpertParallel(2), Golden.QWEN3_MOE),
+                Arguments.of("ep 4", tp(4).withExpertParallel(4), Golden.DEEPSEEK_V2),
+                Arguments.of("ep 2, fp8 weights", tp(2).withExpertParallel(2), Golden.DEEPSEEK_FP8),
+                Arguments.of(
+                        "dp attention 4, ep 4",
+                        tp(4).withDataParallelAttention(4).withExpertParallel(4),
+                        Golden.DEEPSEEK),
+                Arguments.of(
+                        "dp attention 2x2, ep 2",
+                        tp(4).withDataParallelAttention(2).withExpertParallel(2),
+                        Golden.DEEPSEEK));
+    }
+
+    @ParameterizedTest(name = "{0}: {2}")
+    @MethodSource("layouts")
+    void answersAreTheStoredOnes(String name, ParallelShape shape, String model) {
+        GoldenRecording golden = GoldenRecording.read(Golden.folder(model));
+        List<int[]> prompts = new ArrayList<>();
+        List<List<Integer>> expected = new ArrayList<>();
+        for (int round = 0; round < 2; round++) {
+            for (GoldenRecording.Prompt prompt : golden.prompts()) {
+                prompts.add(prompt.ids());
+                expected.add(Arrays.stream(prompt.greedy()).boxed().toList());
+            }
+        }
+        LoadOptions options = Golden.options(1).with().shape(shape).build();
+        try (LayoutEngine server = new LayoutEngine(model, options, CONFIG)) {
+            // One alone: all groups but one are idle.
+            assertThat(server.ask(prompts.subList(0, 1), 24).getFirst().join()).isEqualTo(expected.getFirst());
+            List<CompletableFuture<List<Integer>>> answers = server.ask(prompts, 24);
+            assertThat(answers.stream().map(CompletableFuture::join)).isEqualTo(expected);
+            server.assertNothingLeaks();
+        }
+    }
+}
