@@ -96,11 +96,6 @@ final class GoldenRun {
             return all;
         }
 
-        /** Whether the heads split over the ranks. */
-        boolean fits(ModelConfig config) {
-            return config.heads() % tensorParallel == 0;
-        }
-
         Tolerance tolerance(ModelConfig config) {
             if (activations != DType.BF16) {
                 return GoldenFolder.F32_TOLERANCE;

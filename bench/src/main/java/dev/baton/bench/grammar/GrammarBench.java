@@ -11,6 +11,9 @@ import dev.baton.protocol.GrammarSpec;
 import dev.baton.protocol.GrammarSpec.Kind;
 import dev.baton.protocol.SamplingParams;
 import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.lang.management.ManagementFactory;
 import java.lang.management.ThreadMXBean;
 import java.nio.file.Files;
@@ -23,14 +26,27 @@ import java.util.Map;
 import java.util.Random;
 
 /**
- * CPU time of one constrained step over a real vocabulary: the mask, its application to a row of logits, and the taking of the
- * token. The "model" is random logits, so that answers wander through their grammar; every grammar is run until it is warm,
- * then again with other seeds. Arguments: a GGUF vocabulary ({@code ggml-vocab-qwen2.gguf.gz}), nothing else.
+ * CPU time of one constrained step over a real vocabulary: the mask, the choice of a token from the same row of logits without
+ * and with the mask, greedy and drawn, the taking of the token, and
+ * (which every row that is chosen on the host costs) the reading of the row. The "model" is random logits, so that answers wander through
+ * their grammar; every grammar is run until it is warm, then again with other seeds. Arguments: a GGUF vocabulary ({@code
+ * ggml-vocab-qwen2.gguf.gz}), nothing else.
  */
 public final class GrammarBench {
     private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
     private static final int WARM_STEPS = 6_000;
     private static final int STEPS = 6_000;
+    private static final String[] COLUMNS = {
+        "read the row",
+        "mask",
+        "take the token",
+        "greedy choice",
+        "greedy choice, masked",
+        "all that the grammar adds",
+        "draw",
+        "draw, masked",
+        "all that the grammar adds"
+    };
 
     private GrammarBench() {}
 
@@ -60,8 +76,8 @@ public final class GrammarBench {
                     size,
                     (System.nanoTime() - before) * 1e-6);
             System.out.printf(
-                    "%-28s %10s %8s | %21s | %21s | %21s%n",
-                    "", "compile ms", "states", "mask us  p50    p99", "apply us p50    p99", "accept us p50   p99");
+                    "%-28s %10s %8s | p50 / p99 in us: %s%n",
+                    "", "compile ms", "states", String.join(" | ", List.of(COLUMNS)));
             for (Map.Entry<String, GrammarSpec> one : cases.entrySet()) {
                 measure(one.getKey(), one.getValue(), vocabulary, size);
             }
@@ -97,21 +113,27 @@ public final class GrammarBench {
             double compileMillis = (System.nanoTime() - before) * 1e-6;
             long[][] cold = run(grammar, vocabulary, size, WARM_STEPS, 1);
             long[][] warm = run(grammar, vocabulary, size, STEPS, 2);
+            StringBuilder line = new StringBuilder();
+            for (long[] column : warm) {
+                line.append(String.format(
+                        Locale.ROOT,
+                        " | %.1f / %.1f",
+                        column[column.length / 2] * 1e-3,
+                        column[(int) (column.length * 0.99)] * 1e-3));
+            }
             System.out.printf(
                     Locale.ROOT,
-                    "%-28s %10.0f %8d | %s | %s | %s   (first run: mask p99 %.0f, worst %.0f us)%n",
+                    "%-28s %10.0f %8d%s   (first run: mask p99 %.0f, worst %.0f us)%n",
                     name,
                     compileMillis,
                     grammar.states(),
-                    percentiles(warm[0]),
-                    percentiles(warm[1]),
-                    percentiles(warm[2]),
-                    cold[0][(int) (cold[0].length * 0.99)] * 1e-3,
-                    cold[0][cold[0].length - 1] * 1e-3);
+                    line,
+                    cold[1][(int) (cold[1].length * 0.99)] * 1e-3,
+                    cold[1][cold[1].length - 1] * 1e-3);
         }
     }
 
-    /** Sorted nanoseconds of masks, applications (with the greedy choice) and acceptances. */
+    /** [COLUMNS][steps] sorted nanoseconds. */
     private static long[][] run(Grammar grammar, GrammarVocabulary vocabulary, int size, int steps, long seed) {
         Random random = new Random(seed);
         float[] logits = new float[size];
@@ -120,9 +142,11 @@ public final class GrammarBench {
         }
         Sampler sampler = new Sampler(size, List.of());
         float[] row = new float[size];
+        MemorySegment memory = Arena.ofAuto().allocate(4L * size, 64);
         long[] mask = new long[vocabulary.maskWords()];
-        long[][] nanos = new long[3][steps];
+        long[][] nanos = new long[COLUMNS.length][steps];
         SamplingParams greedy = SamplingParams.greedy(1);
+        SamplingParams drawn = greedy.toBuilder().temperature(1).build();
         int[] none = {0};
         Matcher matcher = grammar.matcher();
         for (int i = 0; i < steps; i++) {
@@ -136,13 +160,32 @@ public final class GrammarBench {
             long t0 = THREADS.getCurrentThreadCpuTime();
             matcher.allowed(mask);
             long t1 = THREADS.getCurrentThreadCpuTime();
-            int id = sampler.choose(row, greedy, none, 1, 1, 0, mask);
+            sampler.choose(row, greedy, none, 1, 1, 0);
             long t2 = THREADS.getCurrentThreadCpuTime();
-            matcher.accept(id);
+            int id = sampler.choose(row, greedy, none, 1, 1, 0, mask);
             long t3 = THREADS.getCurrentThreadCpuTime();
-            nanos[0][i] = t1 - t0;
-            nanos[1][i] = t2 - t1;
-            nanos[2][i] = t3 - t2;
+            matcher.accept(id);
+            long t4 = THREADS.getCurrentThreadCpuTime();
+            sampler.choose(row, drawn, none, 1, 1, i);
+            long t5 = THREADS.getCurrentThreadCpuTime();
+            sampler.choose(row, drawn, none, 1, 1, i, mask);
+            long t6 = THREADS.getCurrentThreadCpuTime();
+            MemorySegment.copy(memory, ValueLayout.JAVA_FLOAT, 0, row, 0, size);
+            long t7 = THREADS.getCurrentThreadCpuTime();
+            long[] costs = {
+                t7 - t6,
+                t1 - t0,
+                t4 - t3,
+                t2 - t1,
+                t3 - t2,
+                t1 - t0 + t4 - t3 + (t3 - t2) - (t2 - t1),
+                t5 - t4,
+                t6 - t5,
+                t1 - t0 + t4 - t3 + (t6 - t5) - (t5 - t4)
+            };
+            for (int c = 0; c < costs.length; c++) {
+                nanos[c][i] = costs[c];
+            }
             if (matcher.mustEnd()) {
                 matcher = grammar.matcher();
             }
@@ -151,13 +194,5 @@ public final class GrammarBench {
             Arrays.sort(column);
         }
         return nanos;
-    }
-
-    private static String percentiles(long[] sorted) {
-        return String.format(
-                Locale.ROOT,
-                "%13.1f %7.1f",
-                sorted[sorted.length / 2] * 1e-3,
-                sorted[(int) (sorted.length * 0.99)] * 1e-3);
     }
 }

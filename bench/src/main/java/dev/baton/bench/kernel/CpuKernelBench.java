@@ -169,6 +169,15 @@ public final class CpuKernelBench {
         }
     }
 
+    /** Codes as quantised weights have them: the largest of a block of 128 x 128 normal values is 448. Towards zero. */
+    private static byte f8(float value) {
+        float magnitude = Math.min(448, Math.abs(value));
+        int code = magnitude < 0x1p-6f
+                ? (int) (magnitude * 512)
+                : (Float.floatToRawIntBits(magnitude) >>> 20) - (120 << 3);
+        return (byte) (code | (value < 0 ? 0x80 : 0));
+    }
+
     /** Values in [-1, 1): a few thousand different ones, repeated. */
     private Tensor random(DType dtype, long rows, long columns) {
         Tensor tensor = device.allocate(dtype, rows, columns);
@@ -179,8 +188,7 @@ public final class CpuKernelBench {
             if (dtype == DType.F32) {
                 tensor.memory().set(ValueLayout.JAVA_FLOAT, 4 * i, value);
             } else if (dtype == DType.F8_E4M3) {
-                // Codes of magnitudes below 1, of both signs.
-                tensor.memory().set(ValueLayout.JAVA_BYTE, i, (byte) (random.nextInt(0x38) | random.nextInt(2) << 7));
+                tensor.memory().set(ValueLayout.JAVA_BYTE, i, f8((float) (random.nextGaussian() * 448 / 4.2)));
             } else {
                 tensor.memory().set(ValueLayout.JAVA_SHORT, 2 * i, (short) (Float.floatToRawIntBits(value) >>> 16));
             }

@@ -8,8 +8,8 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Multi-head, grouped-query and multi-query attention with rotary positions. A rank has heads/ranks query heads and
- * max(1, kvHeads/ranks) key/value heads.
+ * Multi-head, grouped-query and multi-query attention with rotary positions. A rank has about heads/ranks query
+ * heads and max(1, kvHeads/ranks) key/value heads, see {@link Layout}.
  */
 final class GroupedAttention implements AttentionBlock {
     private final int heads;
@@ -41,7 +41,7 @@ final class GroupedAttention implements AttentionBlock {
             WorkspacePlan workspace) {
         Shard shard = layout.attention();
         this.headDim = config.headDim();
-        this.heads = shard.length("num_attention_heads", config.heads());
+        this.heads = layout.localHeads(config.heads(), config.kvHeads());
         this.kvHeads = layout.localKvHeads(config.kvHeads());
         this.interleaved = config.rope().interleaved();
         this.scale = config.attentionScale();
@@ -51,7 +51,7 @@ final class GroupedAttention implements AttentionBlock {
         int hidden = config.hiddenSize();
         int allHeads = config.heads() * headDim;
         int allKvHeads = config.kvHeads() * headDim;
-        int firstHead = shard.first("num_attention_heads", config.heads()) * headDim;
+        int firstHead = layout.firstHead(config.heads(), config.kvHeads()) * headDim;
         int firstKvHead = layout.firstKvHead(config.kvHeads()) * headDim;
         boolean bias = config.qkvBias();
         Weight q = weights.rows(prefix + "q_proj", allHeads, hidden, firstHead, heads * headDim, bias);

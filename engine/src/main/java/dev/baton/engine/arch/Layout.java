@@ -7,7 +7,8 @@ import dev.baton.engine.EngineException;
  * that cut attention, MLP, experts and vocabulary differently stay a property of this record.
  *
  * @param group which attention group the rank belongs to: a group has requests and KV cache of its own
- * @param attention query heads (and key/value heads, replicated where there are fewer than ranks) within the group
+ * @param attention query heads and key/value heads within the group; the latter are replicated where there are fewer than
+ *     ranks
  * @param dense intermediate columns of dense MLPs
  * @param shared intermediate columns of shared experts
  * @param experts routed experts
@@ -56,6 +57,37 @@ public record Layout(
     public int firstKvHead(int kvHeads) {
         requireKvHeads(kvHeads);
         return (int) ((long) attention.rank() * kvHeads / attention.size());
+    }
+
+    /**
+     * Query heads of this rank. Ranks that share a key/value head divide its query heads as evenly as they go, so counts
+     * may differ by one.
+     */
+    public int localHeads(int heads, int kvHeads) {
+        return headsBefore(attention.rank() + 1, heads, kvHeads) - headsBefore(attention.rank(), heads, kvHeads);
+    }
+
+    /** First query head of this rank. */
+    public int firstHead(int heads, int kvHeads) {
+        return headsBefore(attention.rank(), heads, kvHeads);
+    }
+
+    /** Query heads of all ranks before {@code rank}. */
+    private int headsBefore(int rank, int heads, int kvHeads) {
+        requireKvHeads(kvHeads);
+        int group = heads / kvHeads;
+        int sharers = Math.max(1, attention.size() / kvHeads);
+        if (group < sharers) {
+            throw new EngineException(
+                    EngineException.Code.CONFIGURATION,
+                    "num_attention_heads = " + heads + " cannot be split over " + attention.size()
+                            + " tensor-parallel ranks: each needs one; choose a --tp-size of at most " + heads);
+        }
+        if (sharers == 1) {
+            return rank * (heads / attention.size());
+        }
+        int inGroup = rank % sharers;
+        return rank / sharers * group + inGroup * (group / sharers) + Math.min(inGroup, group % sharers);
     }
 
     private void requireKvHeads(int kvHeads) {

@@ -42,7 +42,7 @@ final class OutputStage {
     private final @Nullable MemorySegment staging;
     /** [vocabulary] the row as the model gave it. */
     private final float[] logits;
-    /** [vocabulary] a copy that the sampler changes. */
+    /** [vocabulary] a copy for the sampler to change, where log probabilities are told of the row as it was. */
     private final float[] changed;
     /** [vocabulary / 64] tokens that a grammar allows. */
     private final long[] mask;
@@ -171,8 +171,11 @@ final class OutputStage {
 
     private void choose(StepPlan plan, StepTables tables, int b, boolean chosen) {
         SamplingParams params = plan.sampling()[b];
+        EngineRequest.LogprobSpec spec = plan.logprobs()[b];
         if (!chosen) {
-            System.arraycopy(logits, 0, changed, 0, vocabulary);
+            if (spec != null) {
+                System.arraycopy(logits, 0, changed, 0, vocabulary);
+            }
             int[] tokens = tables.tokens(plan.rows()[b]);
             Matcher matcher = plan.matchers()[b];
             if (matcher != null) {
@@ -181,7 +184,7 @@ final class OutputStage {
                 matcher.allowed(mask);
             }
             nextIds[b] = sampler.choose(
-                    changed,
+                    spec == null ? logits : changed,
                     params,
                     tokens,
                     plan.promptTokens()[b],
@@ -189,7 +192,6 @@ final class OutputStage {
                     plan.seeds()[b],
                     matcher == null ? null : mask);
         }
-        EngineRequest.LogprobSpec spec = plan.logprobs()[b];
         if (spec != null) {
             outputs[b] = logprobs.of(logits, nextIds[b], spec.top(), spec.tokenIds());
         }

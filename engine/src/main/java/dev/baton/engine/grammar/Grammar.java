@@ -35,6 +35,10 @@ public final class Grammar {
         return program.states();
     }
 
+    MaskTable masks() {
+        return masks;
+    }
+
     GrammarVocabulary vocabulary() {
         return vocabulary;
     }

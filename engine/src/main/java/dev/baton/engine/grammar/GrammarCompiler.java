@@ -26,8 +26,10 @@ public final class GrammarCompiler implements AutoCloseable {
     private static final int THREADS = 2;
     private static final int QUEUE = 64;
     private static final int KEPT = 128;
-    /** Masks worked out before the first token; the rest follows when a state is met. */
+    /** Masks worked out before the first token. */
     private static final Duration PREPARE = Duration.ofMillis(200);
+    /** Masks worked out beside the first tokens; what then is left follows when a state is met. */
+    private static final Duration PREPARE_BESIDE = Duration.ofSeconds(2);
     /** Nested schemas are nested calls. */
     private static final long STACK_BYTES = 64L << 20;
 
@@ -94,7 +96,12 @@ public final class GrammarCompiler implements AutoCloseable {
         try {
             pool.execute(() -> {
                 try {
-                    made.complete(compileNow(spec, deadline));
+                    Grammar grammar = compileNow(spec, deadline);
+                    boolean ready = grammar.masks().prepare(new Deadline(spec.kind().field(), PREPARE));
+                    made.complete(grammar);
+                    if (!ready) {
+                        grammar.masks().prepare(new Deadline(spec.kind().field(), PREPARE_BESIDE));
+                    }
                 } catch (Throwable t) {
                     made.completeExceptionally(t);
                 }
@@ -145,7 +152,6 @@ public final class GrammarCompiler implements AutoCloseable {
         Rules rules = Rules.of(spec);
         Program program = ProgramBuilder.build(rules.byName(), rules.start(), tokens.writable(), field, deadline);
         MaskTable masks = new MaskTable(program, tokens.trie(), deadline);
-        masks.prepare(new Deadline(field, PREPARE));
         return new Grammar(spec, program, masks, tokens);
     }
 

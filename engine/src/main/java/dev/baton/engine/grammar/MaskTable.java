@@ -1,10 +1,13 @@
 package dev.baton.engine.grammar;
 
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicReferenceArray;
 import org.jspecify.annotations.Nullable;
@@ -95,6 +98,7 @@ final class MaskTable {
     private final Step[] path;
     private final long[] scratch;
     private long bytes;
+    private volatile int walks;
 
     MaskTable(Program program, TokenTrie trie, Deadline deadline) {
         this.program = program;
@@ -123,11 +127,45 @@ final class MaskTable {
         return part != null ? part : makeBelow(key);
     }
 
-    /** Works out the parts of the states that may be on top, until all are there or the time is over. */
-    void prepare(Deadline until) {
+    /**
+     * Works out the parts that a text can meet, until all are there or the time is over: of the states that may be on top, then
+     * of those below on which they end.
+     *
+     * @return whether all are there
+     */
+    boolean prepare(Deadline until) {
         for (int state = 0; state < program.states() && !until.isOver(); state++) {
             if (program.edges[state].length > 0 && like[state] == state) {
                 top(state);
+            }
+        }
+        int[][] under = Adjacency.of(program, until);
+        Set<Below> met = new HashSet<>();
+        ArrayDeque<Below> open = new ArrayDeque<>();
+        for (int state = 0; state < program.states() && !until.isOver(); state++) {
+            if (program.edges[state].length > 0) {
+                meet(under[state], top(state), met, open);
+            }
+        }
+        for (Below next = open.poll(); next != null && !until.isOver(); next = open.poll()) {
+            meet(under[next.state], below(next.state, next.open), met, open);
+        }
+        return !until.isOver();
+    }
+
+    /** Walks of the vocabulary so far. */
+    int walks() {
+        return walks;
+    }
+
+    private static void meet(int[] under, Part part, Set<Below> met, ArrayDeque<Below> open) {
+        Nodes nodes = part.open();
+        if (nodes != null) {
+            for (int state : under) {
+                Below below = new Below(state, nodes);
+                if (met.add(below)) {
+                    open.add(below);
+                }
             }
         }
     }
@@ -176,6 +214,7 @@ final class MaskTable {
     }
 
     private Part walk(Position from, int[] begins) {
+        walks++;
         Arrays.fill(scratch, 0);
         List<Integer> open = new ArrayList<>();
         Step first = step(from);

@@ -44,7 +44,7 @@ public final class Logprobs {
     }
 
     private double logSumExp(float[] logits) {
-        float max = logits[Sampler.argmax(logits)];
+        float max = Sampler.largest(logits);
         RowMath.scaledExp(logits, max, 1, weights);
         double sum = 0;
         for (int from = 0; from < vocabulary; from += BLOCK) {

@@ -1,10 +1,12 @@
 package dev.baton.engine.sample;
 
+import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Passes over a row of logits as wide as the vocabulary, in vector code. {@link FastExp} is the scalar twin of the
@@ -14,21 +16,88 @@ final class RowMath {
     private static final VectorSpecies<Float> FLOATS = FloatVector.SPECIES_PREFERRED;
     private static final VectorSpecies<Integer> INTS = FLOATS.withLanes(int.class);
     private static final int LANES = FLOATS.length();
+    /** Elements that {@link #best} takes together, a multiple of 64. */
+    private static final int BLOCK = 4096;
+    /** Set bits of a word that are sooner looked at one by one. */
+    private static final int FEW = 4;
 
     private RowMath() {}
 
-    /** The largest element; NaN when there is one. */
-    static float max(float[] x) {
+    /**
+     * The lowest index of the largest element, among the allowed ones: one pass that reads the row and jumps over words of the
+     * mask in which no bit is set.
+     *
+     * @param allowed [x.length / 64] one bit an element; null for all
+     * @return the index of a NaN when there is one; -1 when nothing is above minus infinity
+     */
+    static int best(float[] x, long @Nullable [] allowed) {
+        int bestBlock = -1;
+        float best = Float.NEGATIVE_INFINITY;
+        for (int from = 0; from < x.length; from += BLOCK) {
+            int to = Math.min(x.length, from + BLOCK);
+            float max = allowed == null ? max(x, from, to) : max(x, from, to, allowed);
+            if (max > best || Float.isNaN(max)) {
+                best = max;
+                bestBlock = from;
+                if (Float.isNaN(max)) {
+                    break;
+                }
+            }
+        }
+        if (bestBlock < 0) {
+            return -1;
+        }
+        int i = bestBlock;
+        while (Float.compare(x[i] + 0f, best + 0f) != 0 || allowed != null && (allowed[i >> 6] >>> i & 1) == 0) {
+            i++;
+        }
+        return i;
+    }
+
+    /** The largest of x[from] to x[to - 1]; NaN when there is one. */
+    private static float max(float[] x, int from, int to) {
         FloatVector best = FloatVector.broadcast(FLOATS, Float.NEGATIVE_INFINITY);
-        int i = 0;
-        for (; i + LANES <= x.length; i += LANES) {
+        int i = from;
+        for (; i + LANES <= to; i += LANES) {
             best = best.max(FloatVector.fromArray(FLOATS, x, i));
         }
         float max = best.reduceLanes(VectorOperators.MAX);
-        for (; i < x.length; i++) {
+        for (; i < to; i++) {
             max = Math.max(max, x[i]);
         }
         return max;
+    }
+
+    /** The same among the allowed elements; {@code from} is a multiple of 64. */
+    private static float max(float[] x, int from, int to, long[] allowed) {
+        FloatVector none = FloatVector.broadcast(FLOATS, Float.NEGATIVE_INFINITY);
+        FloatVector best = none;
+        float max = Float.NEGATIVE_INFINITY;
+        for (int at = from; at < to; at += 64) {
+            long bits = allowed[at >> 6];
+            if (bits == 0) {
+                continue;
+            }
+            if (at + 64 > to) {
+                for (int i = at; i < to; i++) {
+                    max = (bits >>> i & 1) != 0 ? Math.max(max, x[i]) : max;
+                }
+            } else if (bits == -1) {
+                for (int i = at; i < at + 64; i += LANES) {
+                    best = best.max(FloatVector.fromArray(FLOATS, x, i));
+                }
+            } else if (Long.bitCount(bits) <= FEW) {
+                for (long rest = bits; rest != 0; rest &= rest - 1) {
+                    max = Math.max(max, x[at + Long.numberOfTrailingZeros(rest)]);
+                }
+            } else {
+                for (int i = 0; i < 64; i += LANES) {
+                    VectorMask<Float> kept = VectorMask.fromLong(FLOATS, bits >>> i);
+                    best = best.max(none.blend(FloatVector.fromArray(FLOATS, x, at + i), kept));
+                }
+            }
+        }
+        return Math.max(max, best.reduceLanes(VectorOperators.MAX));
     }
 
     /** target[i] = {@link FastExp#exp}((x[i] - max) * factor). */
@@ -60,33 +129,25 @@ final class RowMath {
      * Sets the logits of all tokens whose bit is not set to minus infinity.
      *
      * @param allowed [x.length / 64], one bit a token
-     * @return whether a token is left
      */
-    static boolean keep(float[] x, long[] allowed) {
-        FloatVector left = FloatVector.broadcast(FLOATS, Float.NEGATIVE_INFINITY);
-        float best = Float.NEGATIVE_INFINITY;
+    static void keep(float[] x, long[] allowed) {
+        FloatVector none = FloatVector.broadcast(FLOATS, Float.NEGATIVE_INFINITY);
         for (int word = 0; word < allowed.length; word++) {
             long bits = allowed[word];
             int from = word * 64;
             if (from + 64 > x.length) {
                 for (int i = from; i < x.length; i++) {
                     x[i] = (bits >>> i & 1) != 0 ? x[i] : Float.NEGATIVE_INFINITY;
-                    best = Math.max(best, x[i]);
                 }
             } else if (bits == 0) {
-                java.util.Arrays.fill(x, from, from + 64, Float.NEGATIVE_INFINITY);
-            } else {
+                Arrays.fill(x, from, from + 64, Float.NEGATIVE_INFINITY);
+            } else if (bits != -1) {
                 for (int i = 0; i < 64; i += LANES) {
                     VectorMask<Float> kept = VectorMask.fromLong(FLOATS, bits >>> i);
-                    FloatVector row = FloatVector.broadcast(FLOATS, Float.NEGATIVE_INFINITY)
-                            .blend(FloatVector.fromArray(FLOATS, x, from + i), kept);
-                    row.intoArray(x, from + i);
-                    left = left.max(row);
+                    none.blend(FloatVector.fromArray(FLOATS, x, from + i), kept).intoArray(x, from + i);
                 }
             }
         }
-        best = Math.max(best, left.reduceLanes(VectorOperators.MAX));
-        return best != Float.NEGATIVE_INFINITY;
     }
 
     /**

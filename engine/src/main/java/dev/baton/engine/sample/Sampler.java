@@ -81,14 +81,17 @@ public final class Sampler {
         if (LogitChanges.any(params, length - promptLength)) {
             changes.apply(logits, params, tokens, promptLength, length);
         }
-        if (allowed != null && !RowMath.keep(logits, allowed)) {
+        int best = RowMath.best(logits, allowed);
+        if (best < 0 && allowed != null) {
             return lowest(allowed);
         }
-        int best = argmax(logits);
+        float max = checked(logits, best);
         if (params.isGreedy()) {
             return best;
         }
-        float max = logits[best];
+        if (allowed != null) {
+            RowMath.keep(logits, allowed);
+        }
         float factor = 1 / params.temperature();
         RowMath.scaledExp(logits, max, factor, weights);
         double total = blockSums();
@@ -109,21 +112,20 @@ public final class Sampler {
         throw new EngineException(EngineException.Code.INTERNAL, "no token can be chosen: the grammar allows none");
     }
 
-    /** The lowest index of the largest logit. */
-    static int argmax(float[] logits) {
-        float max = RowMath.max(logits);
+    /** The largest logit. */
+    static float largest(float[] logits) {
+        return checked(logits, RowMath.best(logits, null));
+    }
+
+    private static float checked(float[] logits, int best) {
+        float max = best < 0 ? Float.NEGATIVE_INFINITY : logits[best];
         if (Float.isNaN(max) || Float.isInfinite(max)) {
             throw new EngineException(
                     EngineException.Code.INTERNAL,
                     "no token can be chosen: the largest logit is " + max + " (the model's output is broken, or bias"
                             + " and penalties exclude every token)");
         }
-        for (int i = 0; i < logits.length; i++) {
-            if (logits[i] == max) {
-                return i;
-            }
-        }
-        throw new IllegalStateException("the maximum is not among the logits");
+        return max;
     }
 
     /**

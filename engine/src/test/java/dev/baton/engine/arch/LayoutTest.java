@@ -9,13 +9,18 @@ import org.junit.jupiter.api.Test;
 class LayoutTest {
     @Test
     void keyHeadsAreSplitOrReplicatedSoThatEveryQueryHeadFindsItsOwn() {
-        for (int kvHeads : new int[] {1, 2, 4, 8}) {
+        for (int[] shape : new int[][] {{16, 1}, {16, 2}, {16, 4}, {16, 8}, {14, 2}, {9, 1}, {28, 4}, {40, 8}}) {
+            int heads = shape[0];
+            int kvHeads = shape[1];
             for (int ranks : new int[] {1, 2, 4, 8}) {
-                int heads = 16;
+                int next = 0;
                 for (int rank = 0; rank < ranks; rank++) {
                     Layout layout = Layout.tensorParallel(rank, ranks);
-                    int localHeads = layout.attention().length("heads", heads);
-                    int firstHead = layout.attention().first("heads", heads);
+                    int localHeads = layout.localHeads(heads, kvHeads);
+                    int firstHead = layout.firstHead(heads, kvHeads);
+                    assertThat(firstHead).isEqualTo(next);
+                    assertThat(localHeads).isBetween(heads / ranks, (heads + ranks - 1) / ranks);
+                    next += localHeads;
                     int localKv = layout.localKvHeads(kvHeads);
                     int firstKv = layout.firstKvHead(kvHeads);
                     for (int h = 0; h < localHeads; h++) {
@@ -23,6 +28,7 @@ class LayoutTest {
                         assertThat(firstKv + h * localKv / localHeads).isEqualTo(wanted);
                     }
                 }
+                assertThat(next).isEqualTo(heads);
             }
         }
     }
@@ -45,6 +51,9 @@ class LayoutTest {
 
     @Test
     void whatDoesNotDivideIsAnErrorThatShowsTheArithmetic() {
+        assertThatThrownBy(() -> Layout.tensorParallel(0, 8).localHeads(7, 1))
+                .hasMessageContaining("num_attention_heads = 7")
+                .hasMessageContaining("at most 7");
         assertThatThrownBy(() -> new Shard(0, 2).length("num_attention_heads", 7))
                 .isInstanceOfSatisfying(
                         EngineException.class, e -> assertThat(e.code()).isEqualTo(EngineException.Code.CONFIGURATION))

@@ -18,9 +18,7 @@ class GoldenTest {
         return Golden.all()
                 .flatMap(name -> Stream.of(CpuKernels.values())
                         .flatMap(kernels -> Stream.of(1, 2, 4)
-                                // 7 query heads do not split over 2 ranks; 4 ranks replicate the 2 key heads of
-                                // llama-gqa.
-                                .filter(ranks -> ranks == 1 || !name.equals(Golden.QWEN2))
+                                // 4 ranks replicate the 2 key heads of llama-gqa.
                                 .filter(ranks ->
                                         ranks < 4 || kernels == CpuKernels.VECTOR && name.equals(Golden.LLAMA_GQA))
                                 .map(ranks -> Arguments.of(name, kernels, ranks))));

@@ -8,6 +8,7 @@ import com.networknt.schema.Schema;
 import com.networknt.schema.SchemaRegistry;
 import com.networknt.schema.SpecificationVersion;
 import dev.baton.protocol.GrammarSpec.Kind;
+import java.time.Duration;
 import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
@@ -60,6 +61,22 @@ class SchemaGrammarTest {
             ended += generate(text, 8, seed % 10 == 0 ? 1 : 0, seed);
         }
         assertThat(ended).isGreaterThan(300);
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {3, 8, 14, 27, 40})
+    void noTextMeetsAStateThatPreparationHasNotSeen(int seed) {
+        String text = new RandomSchemas(new Random(seed)).next().toString();
+        Grammar grammar = Walks.compile(VOCABULARY, Kind.JSON_SCHEMA, text);
+        assertThat(grammar.masks().prepare(new Deadline("test", Duration.ofSeconds(60))))
+                .isTrue();
+        int walks = grammar.masks().walks();
+        assertThat(walks).isPositive();
+        Random random = new Random(seed);
+        for (int i = 0; i < 20; i++) {
+            Walks.walk(grammar, VOCABULARY, random, 250, false);
+        }
+        assertThat(grammar.masks().walks()).as(text).isEqualTo(walks);
     }
 
     @ParameterizedTest

@@ -163,7 +163,7 @@ class RankGroupTest {
 
     @Test
     void whatCannotStartSaysWhyAndLeavesNoThread() {
-        assertThatThrownBy(() -> Golden.start(Golden.QWEN2, Golden.options(2), CpuKernels.VECTOR))
+        assertThatThrownBy(() -> Golden.start(Golden.QWEN2, Golden.options(8), CpuKernels.VECTOR))
                 .isInstanceOfSatisfying(
                         EngineException.class, e -> assertThat(e.code()).isEqualTo(EngineException.Code.CONFIGURATION))
                 .hasMessageContaining("num_attention_heads = 7");

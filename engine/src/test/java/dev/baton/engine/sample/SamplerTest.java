@@ -279,7 +279,8 @@ class SamplerTest {
             for (float value : x) {
                 max = Math.max(max, value);
             }
-            assertThat(RowMath.max(x)).isEqualTo(max);
+            int best = RowMath.best(x, null);
+            assertThat(best < 0 ? Float.NEGATIVE_INFINITY : x[best]).isEqualTo(max);
             float top = length == 1 ? 0 : max;
             float[] exponentials = new float[length];
             RowMath.scaledExp(x, top, 0.7f, exponentials);
@@ -291,7 +292,45 @@ class SamplerTest {
             assertThat(RowMath.sum(exponentials, Math.min(1, length), length, RowMath.lanes()))
                     .isCloseTo(sum, within(1e-6 * sum));
             x[length - 1] = Float.NaN;
-            assertThat(RowMath.max(x)).isNaN();
+            assertThat(x[RowMath.best(x, null)]).isNaN();
+        }
+    }
+
+    @Test
+    void theBestOfTheAllowedIsTheFirstLargestOneWhateverTheMaskIsMadeOf() {
+        Random random = new Random(22);
+        for (int round = 0; round < 400; round++) {
+            int length = random.nextInt(1, round % 4 == 0 ? 12_000 : 300);
+            float[] x = new float[length];
+            // Few values, so that there are ties; all of them the lowest one in some rounds.
+            for (int i = 0; i < length; i++) {
+                x[i] = random.nextInt(round % 3 == 0 ? 4 : 40) == 0 ? random.nextInt(-3, 3) : Float.NEGATIVE_INFINITY;
+            }
+            long[] allowed = new long[(length + 63) / 64];
+            for (int word = 0; word < allowed.length; word++) {
+                allowed[word] = switch (random.nextInt(5)) {
+                    case 0 -> 0;
+                    case 1 -> -1;
+                    case 2 -> 1L << random.nextInt(64);
+                    default -> random.nextLong();
+                };
+            }
+            int expected = -1;
+            float[] kept = x.clone();
+            for (int i = 0; i < length; i++) {
+                if ((allowed[i / 64] >>> i % 64 & 1) == 0) {
+                    kept[i] = Float.NEGATIVE_INFINITY;
+                } else if (x[i] > (expected < 0 ? Float.NEGATIVE_INFINITY : x[expected])) {
+                    expected = i;
+                }
+            }
+            assertThat(RowMath.best(x, allowed)).isEqualTo(expected);
+            RowMath.keep(x, allowed);
+            assertThat(x).isEqualTo(kept);
+            int broken = random.nextInt(length);
+            x[broken] = Float.NaN;
+            int best = RowMath.best(x, allowed);
+            assertThat(best == broken).isEqualTo((allowed[broken / 64] >>> broken % 64 & 1) != 0);
         }
     }
 

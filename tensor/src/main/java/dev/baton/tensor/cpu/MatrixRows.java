@@ -19,9 +19,15 @@ import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorSpecies;
 
 /** Rows of any number format to rows of floats, and floats to bf16. All addresses and strides in bytes. */
 final class MatrixRows {
+    /** Codes that are looked at together before they are turned into floats. */
+    private static final VectorSpecies<Byte> RUNS = ByteVector.SPECIES_PREFERRED;
+
+    private static final int RUN = RUNS.length();
+
     private MatrixRows() {}
 
     /** {@code count} elements as floats; elements up to {@code padded} become zero. */
@@ -44,39 +50,70 @@ final class MatrixRows {
     }
 
     /**
-     * Exponent and mantissa are moved to where an F32 has them and the exponent's bias is made an F32's. That is the
-     * value but for subnormal codes, which it takes for {@code 2^-7 (1 + m / 8)} instead of {@code 2^-6 m / 8}: twice the
-     * difference to 2^-7 is right. F32 subnormals, slow on many processors, never occur. NaN codes are told apart.
+     * Where a run of codes holds normal numbers alone, as nearly all runs of real weights do, sign, exponent and mantissa are
+     * moved to where an F32 has them, and one product makes good the exponent's bias together with the factor. Zeros,
+     * subnormal codes and NaN would do that at the price of F32 subnormals, slow on many processors: see {@link #anyCodes}.
      */
     private static void e4m3ToFloats(long from, int count, long to, float factor) {
         MemorySegment source = ALL.asSlice(from, count);
         MemorySegment target = ALL.asSlice(to, 4L * count);
         int i = 0;
         if (BYTES != null) {
+            float rebias = factor * 0x1p120f;
+            boolean exact = rebias / 0x1p120f == factor && !Float.isInfinite(rebias);
+            for (; i <= count - RUN; i += RUN) {
+                // 0 and subnormals have magnitudes 0 to 7, NaN 127.
+                boolean normal = exact
+                        && !ByteVector.fromMemorySegment(RUNS, source, i, ORDER)
+                                .add((byte) 1)
+                                .and((byte) 0x7f)
+                                .compare(VectorOperators.LE, (byte) 8)
+                                .anyTrue();
+                if (normal) {
+                    for (int j = i; j < i + RUN; j += COUNT) {
+                        ((IntVector) ByteVector.fromMemorySegment(BYTES, source, j, ORDER)
+                                        .convertShape(VectorOperators.B2I, INTS, 0))
+                                .lanewise(VectorOperators.LSHL, 20)
+                                .and(0x87f00000)
+                                .reinterpretAsFloats()
+                                .mul(rebias)
+                                .intoMemorySegment(target, 4L * j, ORDER);
+                    }
+                } else {
+                    for (int j = i; j < i + RUN; j += COUNT) {
+                        anyCodes(source, j, target, factor);
+                    }
+                }
+            }
             for (; i <= count - COUNT; i += COUNT) {
-                IntVector code = ByteVector.fromMemorySegment(BYTES, source, i, ORDER)
-                        .convertShape(VectorOperators.ZERO_EXTEND_B2I, INTS, 0)
-                        .reinterpretAsInts();
-                IntVector magnitude = code.and(0x7f);
-                FloatVector value = magnitude
-                        .lanewise(VectorOperators.LSHL, 20)
-                        .add(120 << 23)
-                        .reinterpretAsFloats();
-                FloatVector subnormal = value.sub(0x1p-7f).mul(2);
-                value.blend(subnormal, magnitude.compare(VectorOperators.LT, 8).cast(FLOATS))
-                        .blend(
-                                Float.NaN,
-                                magnitude.compare(VectorOperators.EQ, 0x7f).cast(FLOATS))
-                        .reinterpretAsInts()
-                        .or(code.and(0x80).lanewise(VectorOperators.LSHL, 24))
-                        .reinterpretAsFloats()
-                        .mul(factor)
-                        .intoMemorySegment(target, 4L * i, ORDER);
+                anyCodes(source, i, target, factor);
             }
         }
         for (; i < count; i++) {
             target.set(Native.FLOAT, 4L * i, Float8.e4m3ToFloat(source.get(ValueLayout.JAVA_BYTE, i)) * factor);
         }
+    }
+
+    /**
+     * Exponent and mantissa are moved to where an F32 has them and the exponent's bias is made an F32's. That is the
+     * value but for subnormal codes, which it takes for {@code 2^-7 (1 + m / 8)} instead of {@code 2^-6 m / 8}: twice the
+     * difference to 2^-7 is right. NaN codes are told apart.
+     */
+    private static void anyCodes(MemorySegment source, int i, MemorySegment target, float factor) {
+        IntVector code = ByteVector.fromMemorySegment(BYTES, source, i, ORDER)
+                .convertShape(VectorOperators.ZERO_EXTEND_B2I, INTS, 0)
+                .reinterpretAsInts();
+        IntVector magnitude = code.and(0x7f);
+        FloatVector value =
+                magnitude.lanewise(VectorOperators.LSHL, 20).add(120 << 23).reinterpretAsFloats();
+        FloatVector subnormal = value.sub(0x1p-7f).mul(2);
+        value.blend(subnormal, magnitude.compare(VectorOperators.LT, 8).cast(FLOATS))
+                .blend(Float.NaN, magnitude.compare(VectorOperators.EQ, 0x7f).cast(FLOATS))
+                .reinterpretAsInts()
+                .or(code.and(0x80).lanewise(VectorOperators.LSHL, 24))
+                .reinterpretAsFloats()
+                .mul(factor)
+                .intoMemorySegment(target, 4L * i, ORDER);
     }
 
     /** {@code count} F32 or BF16 elements as floats, each {@code stride} bytes behind the last. */
