@@ -97,7 +97,8 @@ public final class GrammarCompiler implements AutoCloseable {
             pool.execute(() -> {
                 try {
                     Grammar grammar = compileNow(spec, deadline);
-                    boolean ready = grammar.masks().prepare(new Deadline(spec.kind().field(), PREPARE));
+                    boolean ready =
+                            grammar.masks().prepare(new Deadline(spec.kind().field(), PREPARE));
                     made.complete(grammar);
                     if (!ready) {
                         grammar.masks().prepare(new Deadline(spec.kind().field(), PREPARE_BESIDE));
