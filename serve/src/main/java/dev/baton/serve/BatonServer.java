@@ -22,6 +22,7 @@ import dev.baton.serve.http.Transport;
 import dev.baton.serve.openai.ChatHandler;
 import dev.baton.serve.openai.CompletionHandler;
 import dev.baton.serve.openai.ModelsHandler;
+import dev.baton.serve.openai.ParseHandler;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
@@ -123,6 +124,9 @@ public final class BatonServer implements AutoCloseable {
         routes.add("POST", "/v1/tokenize", tokens::tokenize);
         routes.add("POST", "/detokenize", tokens::detokenize);
         routes.add("POST", "/v1/detokenize", tokens::detokenize);
+        var parse = new ParseHandler(config);
+        routes.add("POST", "/parse_function_call", parse::functionCall);
+        routes.add("POST", "/separate_reasoning", parse::reasoning);
         MetricsHandler exported = metrics;
         if (exported != null) {
             routes.add("GET", "/metrics", exported::handle);

@@ -49,7 +49,8 @@ public record ToolUse(
         Map<String, String> parameters = new LinkedHashMap<>();
         for (int i = 0; i < list.size(); i++) {
             String at = "tools[" + i + "]";
-            if (!(list.get(i) instanceof Map<?, ?> tool) || !"function".equals(tool.get("type"))) {
+            if (!(list.get(i) instanceof Map<?, ?> tool)
+                    || tool.get("type") != null && !"function".equals(tool.get("type"))) {
                 throw invalid(at + ".type must be \"function\".");
             }
             if (!(tool.get("function") instanceof Map<?, ?> function)

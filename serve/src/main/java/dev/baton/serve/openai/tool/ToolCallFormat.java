@@ -57,6 +57,11 @@ public enum ToolCallFormat {
         return BY_NAME.get(name);
     }
 
+    /** Names that {@link #of} knows. */
+    public static List<String> names() {
+        return BY_NAME.keySet().stream().sorted().toList();
+    }
+
     /** What may stand before a call; an empty one only at the answer's beginning or after another call. */
     List<String> openings() {
         return openings;
