@@ -92,6 +92,7 @@ final class Attributes {
             case Macro macro -> macro.attribute(name);
             case Map<?, ?> map -> CollectionMethods.ofDict(map, name);
             case List<?> list -> CollectionMethods.ofList(list, name);
+            case Blocks blocks -> blocks.attribute(name);
             case Globals.Cycler cycler -> cycler.attribute(name);
             default -> Scope.MISSING;
         };

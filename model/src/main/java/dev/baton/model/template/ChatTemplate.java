@@ -14,13 +14,13 @@ import org.jspecify.annotations.Nullable;
 public final class ChatTemplate {
     private final String name;
     private final String source;
-    private final List<Statement> body;
+    private final TemplateParser.Parsed parsed;
     private final Clock clock;
 
-    private ChatTemplate(String name, String source, List<Statement> body, Clock clock) {
+    private ChatTemplate(String name, String source, TemplateParser.Parsed parsed, Clock clock) {
         this.name = name;
         this.source = source;
-        this.body = body;
+        this.parsed = parsed;
         this.clock = clock;
     }
 
@@ -42,7 +42,7 @@ public final class ChatTemplate {
 
     /** The same template with another clock for {@code strftime_now}. */
     public ChatTemplate withClock(Clock other) {
-        return new ChatTemplate(name, source, body, other);
+        return new ChatTemplate(name, source, parsed, other);
     }
 
     /** The template's text. */
@@ -75,7 +75,7 @@ public final class ChatTemplate {
         Map<String, @Nullable Object> inputs = new LinkedHashMap<>();
         variables.forEach((key, value) -> inputs.put(key, TemplateInputs.of(value)));
         try {
-            return new Interpreter(new Globals(clock)).render(body, Scope.root(inputs));
+            return new Interpreter(new Globals(clock), parsed.blocks()).render(parsed.body(), inputs);
         } catch (TemplateFault e) {
             throw failure(e, name, source);
         } catch (StackOverflowError e) {

@@ -4,6 +4,7 @@ import dev.baton.model.template.Statement.Branch;
 import dev.baton.model.template.Statement.Target;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Map;
 import java.util.NoSuchElementException;
 import org.jspecify.annotations.Nullable;
 
@@ -16,9 +17,18 @@ final class Interpreter {
     }
 
     private final Evaluator evaluator;
+    private final Map<String, Statement.Block> blocks;
 
-    Interpreter(Globals globals) {
+    Interpreter(Globals globals, Map<String, Statement.Block> blocks) {
         this.evaluator = new Evaluator(globals);
+        this.blocks = blocks;
+    }
+
+    /** The whole template over its variables. */
+    String render(List<Statement> body, Map<String, @Nullable Object> variables) {
+        Scope context = Scope.root(variables);
+        context.set("self", new Blocks(blocks, this, context));
+        return render(body, context);
     }
 
     Evaluator evaluator() {
@@ -79,6 +89,8 @@ final class Interpreter {
                 }
                 return run(with.body(), inner, out);
             }
+            case Statement.Block block -> out.append(render(block, block.scoped() ? scope : scope.context()));
+            case Statement.Other other -> load(evaluator.evaluate(other.template(), scope), other.ignoring());
             case Statement.Break b -> {
                 return Flow.BREAK;
             }
@@ -87,6 +99,26 @@ final class Interpreter {
             }
         }
         return Flow.ON;
+    }
+
+    /** A block's text. */
+    String render(Statement.Block block, Scope outer) {
+        if (block.required()) {
+            throw new TemplateFault("TemplateRuntimeError", "Required block '" + block.name() + "' not found");
+        }
+        Scope inner = outer.inner();
+        inner.set("super", Undefined.hint("there is no parent block called '" + block.name() + "'."));
+        return render(block.body(), inner);
+    }
+
+    /** A chat template is one file: there is nowhere to load another from. */
+    private static void load(@Nullable Object name, boolean ignoring) {
+        if (!(name instanceof List<?> names) || !names.isEmpty()) {
+            throw TemplateFault.type("no loader for this environment specified");
+        }
+        if (!ignoring) {
+            throw new TemplateFault("TemplatesNotFound", "Tried to select from an empty list of templates.");
+        }
     }
 
     private @Nullable Object filtered(Expression.@Nullable Filter filter, Object text, Scope scope) {

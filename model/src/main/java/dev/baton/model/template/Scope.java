@@ -21,6 +21,15 @@ final class Scope {
         return new Scope(null, new HashMap<>(variables));
     }
 
+    /** The template's own variables, without those of the blocks around. */
+    Scope context() {
+        Scope scope = this;
+        while (scope.parent != null) {
+            scope = scope.parent;
+        }
+        return scope;
+    }
+
     Scope inner() {
         return new Scope(this, new HashMap<>(4));
     }

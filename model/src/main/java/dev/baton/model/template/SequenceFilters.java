@@ -8,6 +8,7 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.concurrent.ThreadLocalRandom;
 import org.jspecify.annotations.Nullable;
 
 /** Filters on lists and other sequences. */
@@ -21,6 +22,7 @@ final class SequenceFilters {
         filters.put("items", SequenceFilters::items);
         filters.put("first", SequenceFilters::first);
         filters.put("last", SequenceFilters::last);
+        filters.put("random", SequenceFilters::random);
         filters.put("reverse", SequenceFilters::reverse);
         filters.put("sort", SequenceFilters::sort);
         filters.put("dictsort", SequenceFilters::dictSort);
@@ -65,6 +67,15 @@ final class SequenceFilters {
         }
         List<@Nullable Object> items = Values.list(value);
         return items.isEmpty() ? Undefined.hint("No last item, sequence was empty.") : items.getLast();
+    }
+
+    private static @Nullable Object random(@Nullable Object value, Arguments arguments) {
+        Object sequence = checked(value, arguments);
+        if (sequence instanceof Undefined || Values.length(sequence) == 0) {
+            return Undefined.hint("No random item, sequence was empty.");
+        }
+        List<@Nullable Object> items = Values.list(sequence);
+        return items.get(ThreadLocalRandom.current().nextInt(items.size()));
     }
 
     private static Object reverse(@Nullable Object value, Arguments arguments) {

@@ -51,6 +51,20 @@ sealed interface Statement {
     /** {@code {% with a = b %}}, and other tags whose body has its own scope. */
     record With(List<Target> targets, List<Expression> values, List<Statement> body, int line) implements Statement {}
 
+    /**
+     * {@code {% block name %}}.
+     *
+     * @param scoped sees the variables around it
+     */
+    record Block(String name, boolean scoped, boolean required, List<Statement> body, int line) implements Statement {}
+
+    /**
+     * A tag that needs another template: {@code extends}, {@code include}, {@code import}, {@code from}.
+     *
+     * @param ignoring a template that does not exist is left out
+     */
+    record Other(Expression template, boolean ignoring, int line) implements Statement {}
+
     /** {@code {% break %}}. */
     record Break(int line) implements Statement {}
 

@@ -16,7 +16,7 @@ final class StringMethods {
     }
 
     /** Methods of Python's str that templates have no use for. */
-    private static final Set<String> NOT_SUPPORTED = Set.of("encode", "maketrans", "translate", "format_map");
+    private static final Set<String> NOT_SUPPORTED = Set.of("encode");
 
     private static final Map<String, Method> METHODS = Map.ofEntries(
             Map.entry("upper", plain(text -> text.toUpperCase(Locale.ROOT))),
@@ -73,6 +73,9 @@ final class StringMethods {
             Map.entry("rjust", (text, arguments) -> pad(text, arguments, "rjust")),
             Map.entry("zfill", StringMethods::zeroFill),
             Map.entry("expandtabs", StringMethods::expandTabs),
+            Map.entry("translate", StringTables::translate),
+            Map.entry("maketrans", StringTables::makeTable),
+            Map.entry("format_map", StringTables::formatMap),
             Map.entry("format", BraceFormat::format));
 
     private interface Plain {

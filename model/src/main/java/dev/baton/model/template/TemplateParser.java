@@ -5,8 +5,10 @@ import dev.baton.model.template.Statement.Signature;
 import dev.baton.model.template.Statement.Target;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -17,6 +19,7 @@ final class TemplateParser {
     private final TokenStream stream;
     private final NameRecord names = new NameRecord();
     private final ExpressionParser expressions;
+    private final Map<String, Statement.Block> blocks = new HashMap<>();
     private int loops;
 
     private TemplateParser(TokenStream stream) {
@@ -24,11 +27,14 @@ final class TemplateParser {
         this.expressions = new ExpressionParser(stream, names);
     }
 
-    static List<Statement> parse(String template) {
+    /** @param blocks all of the template, by name */
+    record Parsed(List<Statement> body, Map<String, Statement.Block> blocks) {}
+
+    static Parsed parse(String template) {
         TemplateParser parser = new TemplateParser(new TokenStream(Lexer.tokens(template)));
         List<Statement> body = parser.until();
         parser.names.refuseUnknown(0);
-        return body;
+        return new Parsed(body, parser.blocks);
     }
 
     /** Statements up to a tag of one of the {@code ends}, whose name is then the current token, or to the end. */
@@ -98,11 +104,7 @@ final class TemplateParser {
             case "print" -> print(line);
             case "break", "continue" -> List.of(loopControl(tag));
             case "block" -> List.of(block(line));
-            case "extends", "include", "import", "from" ->
-                throw new TemplateFault(
-                        "NotImplementedError",
-                        "tag '" + tag.text() + "' is not supported: a chat template is one file",
-                        line);
+            case "extends", "include", "import", "from" -> List.of(other(tag.text(), line));
             default -> throw TemplateFault.syntax("Encountered unknown tag '" + tag.text() + "'.", line);
         };
     }
@@ -142,14 +144,84 @@ final class TemplateParser {
         return new Statement.For(target, iterable, test, recursive, body, otherwise, line);
     }
 
-    /** Without inheritance a block is its body, in a scope of its own. */
     private Statement block(int line) {
         String name = stream.expect(Token.Type.NAME, "a block name").text();
-        stream.skipName("scoped");
-        stream.skipName("required");
+        boolean scoped = stream.skipName("scoped");
+        boolean required = stream.skipName("required");
+        if (stream.current().operator("-")) {
+            throw TemplateFault.syntax(
+                    "Block names in Jinja have to be valid Python identifiers and may not contain hyphens, use an"
+                            + " underscore instead.",
+                    line);
+        }
+        int outerLoops = loops;
+        loops = 0;
         List<Statement> body = scopedBody("endblock");
+        loops = outerLoops;
+        boolean empty = body.stream()
+                .allMatch(statement -> statement instanceof Statement.Data data
+                        && PythonText.strip(data.text(), null, true, true).isEmpty());
+        if (required && !empty) {
+            throw TemplateFault.syntax("Required blocks can only contain comments or whitespace", line);
+        }
         stream.skipName(name);
-        return new Statement.With(List.of(), List.of(), body, line);
+        Statement.Block block = new Statement.Block(name, scoped, required, body, line);
+        if (blocks.put(name, block) != null) {
+            throw new TemplateFault(
+                    "TemplateAssertionError", "block " + PythonText.repr(name) + " defined twice", line);
+        }
+        return block;
+    }
+
+    /** A template may name others; only reaching the tag fails, as where jinja2 has no loader. */
+    private Statement other(String tag, int line) {
+        Expression template = expressions.expression();
+        boolean ignoring = false;
+        switch (tag) {
+            case "include" -> {
+                ignoring = stream.skipName("ignore");
+                if (ignoring) {
+                    stream.expectName("missing");
+                }
+                context();
+            }
+            case "import" -> {
+                stream.expectName("as");
+                target(null, false);
+                context();
+            }
+            case "from" -> importedNames();
+            default -> {}
+        }
+        return new Statement.Other(template, ignoring, line);
+    }
+
+    private boolean context() {
+        if (stream.current().name("with") || stream.current().name("without")) {
+            stream.next();
+            stream.expectName("context");
+            return true;
+        }
+        return false;
+    }
+
+    private void importedNames() {
+        stream.expectName("import");
+        do {
+            if (context()) {
+                return;
+            }
+            Token name = stream.expect(Token.Type.NAME, "a name");
+            if (name.text().startsWith("_")) {
+                throw new TemplateFault(
+                        "TemplateAssertionError",
+                        "names starting with an underline can not be imported",
+                        name.line());
+            }
+            if (stream.skipName("as")) {
+                stream.expect(Token.Type.NAME, "a name");
+            }
+        } while (!context() && stream.skipOperator(","));
     }
 
     private Statement set(int line) {
@@ -266,7 +338,7 @@ final class TemplateParser {
 
     private Statement loopControl(Token tag) {
         if (loops == 0) {
-            throw TemplateFault.syntax("'" + tag.text() + "' outside loop", tag.line());
+            throw new TemplateFault("SyntaxError", "'" + tag.text() + "' outside loop", tag.line());
         }
         return tag.name("break") ? new Statement.Break(tag.line()) : new Statement.Continue(tag.line());
     }

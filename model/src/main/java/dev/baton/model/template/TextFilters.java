@@ -193,6 +193,9 @@ final class TextFilters {
 
     private static Object xmlAttributes(@Nullable Object value, Arguments arguments) {
         Bound bound = arguments.bind("xmlattr", 0, "autospace");
+        if (value instanceof Undefined undefined) {
+            throw undefined.fault();
+        }
         if (!(value instanceof Map<?, ?> map)) {
             throw new TemplateFault("AttributeError", "xmlattr expects a dict, not " + Values.typeName(value));
         }

@@ -167,6 +167,9 @@ final class ValueFilters {
     private static Object fileSize(@Nullable Object value, Arguments arguments) {
         boolean binary = arguments.bind("filesizeformat", 0, "binary").truth(0, false);
         if (!(decimal(value, new Arguments(Collections.singletonList(null), Map.of())) instanceof Double bytes)) {
+            if (Values.asString(value) != null) {
+                throw TemplateFault.value("could not convert string to float: " + PythonText.repr(value));
+            }
             throw TemplateFault.type(
                     "float() argument must be a string or a real number, not '" + Values.typeName(value) + "'");
         }

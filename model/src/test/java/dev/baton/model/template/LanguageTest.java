@@ -19,7 +19,7 @@ import tools.jackson.databind.json.JsonMapper;
 
 /**
  * A table of templates, written by hand and drawn at random, with what Python's jinja2 3.1.6 makes of them in
- * transformers' settings.
+ * transformers' settings; where it fails, the kind of the failure.
  */
 class LanguageTest {
     private static final Clock CLOCK = Clock.fixed(Instant.parse("2025-07-06T09:05:03Z"), ZoneOffset.UTC);
@@ -49,6 +49,8 @@ class LanguageTest {
             } catch (ModelException e) {
                 if (expected != null && e.getMessage().matches("(?s).*(NotImplementedError|beyond 64 bits).*")) {
                     refused++;
+                } else if (expected == null && !e.getMessage().contains(kind(entry.get("err")))) {
+                    wrong.add(template + "\n  failed: " + e.getMessage() + "\n  Python: " + entry.get("err"));
                 } else if (expected != null) {
                     wrong.add(template + "\n  failed: " + e.getMessage() + "\n  not "
                             + PythonText.repr(expected.stringValue()));
@@ -57,7 +59,13 @@ class LanguageTest {
         }
         assertThat(table.get("cases").size()).isGreaterThan(1100);
         assertThat(wrong).isEmpty();
-        // What no chat template has use for: links out of text, bytes, integers beyond 64 bits, escaping everything.
-        assertThat(refused).isLessThanOrEqualTo(10);
+        // What no chat template has use for: bytes, integers beyond 64 bits, escaping everything.
+        assertThat(refused).isLessThanOrEqualTo(5);
+    }
+
+    /** {@code "TypeError: no such thing"} to {@code ": TypeError: "}. */
+    private static String kind(JsonNode error) {
+        String text = error.stringValue();
+        return ": " + text.substring(0, text.indexOf(':') + 1) + " ";
     }
 }
