@@ -20,9 +20,11 @@ final class Blocks {
     /** {@code self.name}. */
     Object attribute(String name) {
         Statement.Block block = byName.get(name);
-        return block == null ? Undefined.member(this, name) : (Callable) arguments -> {
-            arguments.bind(name, 0);
-            return interpreter.render(block, context);
-        };
+        return block == null
+                ? Undefined.member(this, name)
+                : (Callable) arguments -> {
+                    arguments.bind(name, 0);
+                    return interpreter.render(block, context);
+                };
     }
 }

@@ -24,7 +24,8 @@ final class LinkFilter {
     private static final String NUMBERED =
             "https?://(?:\\d{1,3}(?:\\.\\d{1,3}){3}|\\[(?:[\\da-f]{0,4}:){2}(?:[\\da-f]{0,4}:?){1,6}])";
     private static final String REST = "(?::\\d{1,5})?(?:[/?#][^" + PythonText.SPACE_CLASS + "]*)?";
-    private static final Pattern ADDRESS = Pattern.compile("(?:" + NAMED + "|" + BARE + "|" + NUMBERED + ")" + REST, FLAGS);
+    private static final Pattern ADDRESS =
+            Pattern.compile("(?:" + NAMED + "|" + BARE + "|" + NUMBERED + ")" + REST, FLAGS);
     private static final Pattern MAIL = Pattern.compile("[^" + PythonText.SPACE_CLASS + "]+@\\w[\\w.-]*\\.\\w+", FLAGS);
     private static final Pattern SCHEME = Pattern.compile("[\\w.+-]{2,}:/{0,2}", FLAGS);
 
@@ -39,8 +40,7 @@ final class LinkFilter {
     }
 
     static Object filter(@Nullable Object value, Arguments arguments) {
-        Bound bound =
-                arguments.bind("urlize", 0, "trim_url_limit", "nofollow", "target", "rel", "extra_schemes");
+        Bound bound = arguments.bind("urlize", 0, "trim_url_limit", "nofollow", "target", "rel", "extra_schemes");
         long longest = bound.or(0, null) == null ? Long.MAX_VALUE : bound.integer(0, 0);
         TreeSet<String> rel = new TreeSet<>(List.of("noopener"));
         String more = bound.optionalText(3);
@@ -61,8 +61,7 @@ final class LinkFilter {
             }
         }
         String text = PythonText.str(value);
-        return new LinkFilter(longest, attributes, schemes)
-                .text(value instanceof Markup ? text : Markup.escape(text));
+        return new LinkFilter(longest, attributes, schemes).text(value instanceof Markup ? text : Markup.escape(text));
     }
 
     private String text(String text) {

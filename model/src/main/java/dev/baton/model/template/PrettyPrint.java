@@ -11,8 +11,8 @@ import org.jspecify.annotations.Nullable;
 /** The filter {@code pprint}: a value as Python's pprint writes it, in lines of 80, keys in order. */
 final class PrettyPrint {
     private static final int WIDTH = 80;
-    private static final Pattern WORDS = Pattern.compile(
-            "[^" + PythonText.SPACE_CLASS + "]*[" + PythonText.SPACE_CLASS + "]*");
+    private static final Pattern WORDS =
+            Pattern.compile("[^" + PythonText.SPACE_CLASS + "]*[" + PythonText.SPACE_CLASS + "]*");
 
     private final StringBuilder out = new StringBuilder();
 

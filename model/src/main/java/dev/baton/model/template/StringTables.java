@@ -14,7 +14,8 @@ final class StringTables {
         Object table = arguments.bind("translate", 1, "table").value(0);
         StringBuilder out = new StringBuilder();
         text.codePoints().forEach(c -> {
-            Object entry = table instanceof Map<?, ?> map && map.containsKey((long) c) ? map.get((long) c) : (Long) (long) c;
+            Object entry =
+                    table instanceof Map<?, ?> map && map.containsKey((long) c) ? map.get((long) c) : (Long) (long) c;
             switch (entry) {
                 case null -> {}
                 case Long code -> out.appendCodePoint(Math.toIntExact(code));

@@ -214,9 +214,7 @@ final class TemplateParser {
             Token name = stream.expect(Token.Type.NAME, "a name");
             if (name.text().startsWith("_")) {
                 throw new TemplateFault(
-                        "TemplateAssertionError",
-                        "names starting with an underline can not be imported",
-                        name.line());
+                        "TemplateAssertionError", "names starting with an underline can not be imported", name.line());
             }
             if (stream.skipName("as")) {
                 stream.expect(Token.Type.NAME, "a name");

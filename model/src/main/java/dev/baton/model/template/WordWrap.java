@@ -23,7 +23,8 @@ final class WordWrap {
     private static final Pattern SPACES = Pattern.compile(SPACE + "+");
     /** A run of space, a dash, or a word up to a hyphen within it, a dash or its end. */
     private static final Pattern PIECES = Pattern.compile(
-            SPACE + "+|(?<=" + BEFORE_DASH + ")-{2,}(?=\\w)|" + TEXT + "+?(?:-(?:(?<=" + LETTER + "{2}-)|(?<=" + LETTER + "-"
+            SPACE + "+|(?<=" + BEFORE_DASH + ")-{2,}(?=\\w)|" + TEXT + "+?(?:-(?:(?<=" + LETTER + "{2}-)|(?<=" + LETTER
+                    + "-"
                     + LETTER + "-))(?=" + LETTER + "-?" + LETTER + ")|(?=" + SPACE + "|\\z)|(?<=" + BEFORE_DASH
                     + ")(?=-{2,}\\w))",
             Pattern.UNICODE_CHARACTER_CLASS);
@@ -39,8 +40,7 @@ final class WordWrap {
     }
 
     static Object filter(@Nullable Object value, Arguments arguments) {
-        Bound bound = arguments.bind(
-                "wordwrap", 0, "width", "break_long_words", "wrapstring", "break_on_hyphens");
+        Bound bound = arguments.bind("wordwrap", 0, "width", "break_long_words", "wrapstring", "break_on_hyphens");
         String separator = bound.optionalText(2);
         WordWrap wrap = new WordWrap(bound.integer(0, 79), bound.truth(1, true), bound.truth(3, true));
         String text = Values.asString(value);

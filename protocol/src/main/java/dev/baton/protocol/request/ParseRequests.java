@@ -17,7 +17,8 @@ public final class ParseRequests {
      * @param functions names that a call may have
      * @param parser null for the server's own
      */
-    public record FunctionCall(String text, Set<String> functions, @Nullable String parser) {}
+    public record FunctionCall(
+            String text, Set<String> functions, @Nullable String parser) {}
 
     /**
      * {@code /separate_reasoning}.
