@@ -3,7 +3,6 @@ package dev.baton.tensor.cpu;
 import dev.baton.model.DType;
 import dev.baton.tensor.Tensor;
 import dev.baton.tensor.Weight;
-import jdk.incubator.vector.FloatVector;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -41,10 +40,7 @@ final class MatrixProduct {
     private long wStride;
     private long scales;
     private long scalesStride;
-    private long bias;
-    private DType biasType = DType.F32;
-    private long out;
-    private long outStride;
+    private final ProductResult result = new ProductResult();
 
     /** x: address and stride in bytes of rows of floats. */
     MatrixProduct input(long address, long stride, int rows) {
@@ -72,10 +68,9 @@ final class MatrixProduct {
             this.scales = Native.address(blockScales);
             this.scalesStride = Native.rowBytes(blockScales);
         }
-        Tensor biases = weight.bias();
-        if (biases != null) {
-            this.bias = Native.address(biases);
-            this.biasType = biases.dtype();
+        Tensor bias = weight.bias();
+        if (bias != null) {
+            result.bias(bias);
         }
         return this;
     }
@@ -87,7 +82,7 @@ final class MatrixProduct {
         this.wStride = Native.rowBytes(matrix);
         this.w = Native.address(matrix) + firstRow * wStride;
         this.scales = 0;
-        this.bias = 0;
+        result.noBias(k);
         return this;
     }
 
@@ -98,14 +93,13 @@ final class MatrixProduct {
         this.wStride = stride;
         this.w = address;
         this.scales = 0;
-        this.bias = 0;
+        result.noBias(k);
         return this;
     }
 
     /** out: address and stride in bytes of rows of floats; element [t, n] of the product goes to row t, column n. */
     MatrixProduct output(long address, long stride) {
-        this.out = address;
-        this.outStride = stride;
+        result.output(address, stride);
         return this;
     }
 
@@ -123,7 +117,7 @@ final class MatrixProduct {
             long stride = packedStride();
             for (int n = from; n < to; n += TILE) {
                 for (int k0 = 0; k0 < k; k0 += block) {
-                    panel(packed + 4L * k0, stride, 0, rows, n, to, k0, Math.min(block, k - k0), true, scratch);
+                    panel(packed + 4L * k0, stride, 0, rows, n, to, k0, Math.min(block, k - k0), scratch);
                 }
             }
         } else {
@@ -133,7 +127,7 @@ final class MatrixProduct {
                     int kCount = Math.min(block, k - k0);
                     long packed = packBlock(row, count, k0, kCount, scratch);
                     for (int n = from; n < to; n += TILE) {
-                        panel(packed, 4L * roundUp(kCount), row, count, n, to, k0, kCount, block >= k, scratch);
+                        panel(packed, 4L * roundUp(kCount), row, count, n, to, k0, kCount, scratch);
                     }
                 }
             }
@@ -141,23 +135,12 @@ final class MatrixProduct {
     }
 
     /**
-     * One k-block of up to 8 features for a block of rows. The weights are packed once, as floats; while the rows go
-     * over them, the weights of the next 8 features are touched, so that they come from memory meanwhile.
+     * One k-block of up to 8 features for a block of rows. The weights are packed once, as floats.
      *
      * @param xBlock the rows' elements from k0 on, zeros behind the last of k
-     * @param inOrder all of a feature's k-blocks are computed before the next feature
      */
     private void panel(
-            long xBlock,
-            long xBytes,
-            int row,
-            int count,
-            int n,
-            int to,
-            int k0,
-            int kCount,
-            boolean inOrder,
-            Scratch scratch) {
+            long xBlock, long xBytes, int row, int count, int n, int to, int k0, int kCount, Scratch scratch) {
         int features = Math.min(TILE, to - n);
         int padded = roundUp(kCount);
         long floats = scratch.w.ensure(WeightPanel.bytes(MAX_BLOCK));
@@ -167,33 +150,19 @@ final class MatrixProduct {
         } else {
             WeightPanel.packScaled(dtype, source, wStride, n, features, k0, kCount, scales, scalesStride, floats);
         }
-        loadBias(n, 1, features, scratch);
-        // The next 8 rows of weights lie behind these, up to the last one's last element (a shard's rows have gaps):
-        // each block of k touches its share of them, evenly by rows.
-        long touch = floats;
-        long touchStep = 0;
-        if (inOrder && n + 2 * TILE <= to) {
-            long next = (TILE - 1) * wStride + (long) k * dtype.bytes();
-            long bytes = next * kCount / k;
-            touch = w + (n + TILE) * wStride + next * k0 / k;
-            touchStep = bytes / (padded / Lanes.COUNT * (long) ((count + 2) / 3)) & -4L;
-        }
-        long touchRows = touchStep * (padded / Lanes.COUNT);
-        long touched = 0;
+        result.loadBias(n, 1, features, scratch);
         int t = 0;
         for (; t <= count - 3; t += 3) {
-            touched += PanelTiles.tile3x8(xBlock + t * xBytes, xBytes, floats, padded, touch, touchStep, scratch.lanes);
-            touch += touchRows;
-            store(row + t, 3, n, 1, features, k0, kCount, scratch);
+            PanelTiles.tile3x8(xBlock + t * xBytes, xBytes, floats, padded, scratch.lanes);
+            result.store(row + t, 3, n, 1, features, k0, kCount, scratch);
         }
         if (t == count - 2) {
-            touched += PanelTiles.tile2x8(xBlock + t * xBytes, xBytes, floats, padded, touch, touchStep, scratch.lanes);
-            store(row + t, 2, n, 1, features, k0, kCount, scratch);
+            PanelTiles.tile2x8(xBlock + t * xBytes, xBytes, floats, padded, scratch.lanes);
+            result.store(row + t, 2, n, 1, features, k0, kCount, scratch);
         } else if (t < count) {
-            touched += PanelTiles.tile1x8(xBlock + t * xBytes, floats, padded, touch, touchStep, scratch.lanes);
-            store(row + t, 1, n, 1, features, k0, kCount, scratch);
+            PanelTiles.tile1x8(xBlock + t * xBytes, floats, padded, scratch.lanes);
+            result.store(row + t, 1, n, 1, features, k0, kCount, scratch);
         }
-        scratch.touched = touched;
     }
 
     /**
@@ -210,7 +179,7 @@ final class MatrixProduct {
             int spread = Math.clamp((to - n) / TILE, 1, longest);
             int features = Math.min(TILE, to - n);
             for (int i = 0; i < spread; i++) {
-                loadBias(n + i, spread, features, scratch);
+                result.loadBias(n + i, spread, features, scratch);
                 for (int k0 = 0; k0 < k; k0 += block) {
                     tile(packed, 0, rows, n + i, spread, features, k0, Math.min(block, k - k0), direct, scratch);
                 }
@@ -258,15 +227,6 @@ final class MatrixProduct {
     /** Bytes from row to row of what {@link #pack} returns. */
     private long packedStride() {
         return xRows == null && k % Lanes.COUNT == 0 ? xStride : 4L * roundUp(k);
-    }
-
-    private void loadBias(int n, int spread, int features, Scratch scratch) {
-        if (bias == 0) {
-            return;
-        }
-        for (int i = 0; i < features; i++) {
-            scratch.bias[i] = Native.element(biasType, bias + (n + (long) i * spread) * biasType.bytes());
-        }
     }
 
     /** One k-block of the features n, n + spread, n + 2 * spread, ... for a block of rows. */
@@ -328,11 +288,11 @@ final class MatrixProduct {
         int t = 0;
         for (; t <= count - 2; t += 2) {
             Tiles.tile2x8(xBlock + t * packedStride, packedStride, floats, floatsStride, padded, scratch.lanes);
-            store(row + t, 2, n, spread, features, k0, kCount, scratch);
+            result.store(row + t, 2, n, spread, features, k0, kCount, scratch);
         }
         if (t < count) {
             Tiles.tile1x8(xBlock + t * packedStride, floats, floatsStride, padded, scratch.lanes);
-            store(row + t, 1, n, spread, features, k0, kCount, scratch);
+            result.store(row + t, 1, n, spread, features, k0, kCount, scratch);
         }
     }
 
@@ -347,72 +307,18 @@ final class MatrixProduct {
             long xTile = xBlock + t * packedStride;
             Tiles.tile4x4Bf16(xTile, packedStride, wBlock, stride, kCount, lanes);
             Lanes.sum(lanes, 16, scratch.sums);
-            place(row + t, 4, n, spread, 0, 4, 4, k0, kCount, scratch);
+            result.place(row + t, 4, n, spread, 0, 4, 4, k0, kCount, scratch);
             Tiles.tile4x4Bf16(xTile, packedStride, wBlock + 4 * stride, stride, kCount, lanes);
             Lanes.sum(lanes, 16, scratch.sums);
-            place(row + t, 4, n, spread, 4, 4, 4, k0, kCount, scratch);
+            result.place(row + t, 4, n, spread, 4, 4, 4, k0, kCount, scratch);
         }
         for (; t <= count - 2; t += 2) {
             Tiles.tile2x8Bf16(xBlock + t * packedStride, packedStride, wBlock, stride, kCount, lanes);
-            store(row + t, 2, n, spread, TILE, k0, kCount, scratch);
+            result.store(row + t, 2, n, spread, TILE, k0, kCount, scratch);
         }
         if (t < count) {
             Tiles.tile1x8Bf16(xBlock + t * packedStride, wBlock, stride, kCount, lanes);
-            store(row + t, 1, n, spread, TILE, k0, kCount, scratch);
-        }
-    }
-
-    /** Adds up the accumulators of {@code count} rows by 8 features and puts the first {@code features} into out. */
-    private void store(int row, int count, int n, int spread, int features, int k0, int kCount, Scratch scratch) {
-        float[] sums = scratch.sums;
-        Lanes.sum(scratch.lanes, count * TILE, sums);
-        if (spread > 1 || features < TILE || Lanes.COUNT < TILE) {
-            place(row, count, n, spread, 0, features, TILE, k0, kCount, scratch);
-            return;
-        }
-        boolean last = bias != 0 && k0 + kCount == k;
-        for (int i = 0; i < count; i++) {
-            long target = out + (row + i) * outStride + 4L * n;
-            FloatVector value = FloatVector.fromArray(Lanes.EIGHT, sums, i * TILE);
-            if (k0 > 0) {
-                value = FloatVector.fromMemorySegment(Lanes.EIGHT, Native.ALL, target, Native.ORDER)
-                        .add(value);
-            }
-            if (last) {
-                value = value.add(FloatVector.fromArray(Lanes.EIGHT, scratch.bias, 0));
-            }
-            value.intoMemorySegment(Native.ALL, target, Native.ORDER);
-        }
-    }
-
-    /**
-     * Puts sums [count, width] into out one by one: features {@code first} to {@code first + features} of the tile.
-     */
-    private void place(
-            int row,
-            int count,
-            int n,
-            int spread,
-            int first,
-            int features,
-            int width,
-            int k0,
-            int kCount,
-            Scratch scratch) {
-        boolean last = bias != 0 && k0 + kCount == k;
-        for (int i = 0; i < count; i++) {
-            long target = out + (row + i) * outStride + 4L * (n + first * spread);
-            for (int j = 0; j < features; j++) {
-                float value = scratch.sums[i * width + j];
-                if (k0 > 0) {
-                    value = Native.floatAt(target) + value;
-                }
-                if (last) {
-                    value += scratch.bias[first + j];
-                }
-                Native.setFloat(target, value);
-                target += 4L * spread;
-            }
+            result.store(row + t, 1, n, spread, TILE, k0, kCount, scratch);
         }
     }
 }

@@ -13,10 +13,6 @@ import jdk.incubator.vector.FloatVector;
  * {@link #FEATURES} weight rows, F32 [k / COUNT, FEATURES, COUNT]. One base address for all weights leaves the address
  * registers to the rows, and the panel is read in order from the first-level cache. Accumulators go to {@code lanes} in
  * the order (x row, weight row), each the same sum as in {@link Tiles}.
- *
- * <p>Each step also reads one element at {@code touch}, which then moves on by {@code touchStep} bytes: the weights of
- * the next panel come from memory while this one is computed. There is no prefetch instruction to be had, and a read
- * must have a result; the sum of what was touched is returned for the caller to keep.
  */
 final class PanelTiles {
     /** Weight rows of a panel. */
@@ -25,7 +21,7 @@ final class PanelTiles {
     private PanelTiles() {}
 
     /** 3 rows of x: 24 accumulators. */
-    static long tile3x8(long x, long xStride, long panel, int k, long touch, long touchStep, float[] lanes) {
+    static void tile3x8(long x, long xStride, long panel, int k, float[] lanes) {
         long bytes = 4L * k;
         MemorySegment x0 = ALL.asSlice(x, bytes);
         MemorySegment x1 = ALL.asSlice(x + xStride, bytes);
@@ -55,7 +51,6 @@ final class PanelTiles {
         FloatVector a25 = FloatVector.zero(FLOATS);
         FloatVector a26 = FloatVector.zero(FLOATS);
         FloatVector a27 = FloatVector.zero(FLOATS);
-        long touched = 0;
         for (int i = 0; i < k; i += COUNT) {
             FloatVector p0 = FloatVector.fromMemorySegment(FLOATS, x0, 4L * i, ORDER);
             FloatVector p1 = FloatVector.fromMemorySegment(FLOATS, x1, 4L * i, ORDER);
@@ -92,8 +87,6 @@ final class PanelTiles {
             a07 = p0.fma(q, a07);
             a17 = p1.fma(q, a17);
             a27 = p2.fma(q, a27);
-            touched += ALL.get(Native.INT, touch);
-            touch += touchStep;
         }
         a00.intoArray(lanes, 0);
         a01.intoArray(lanes, COUNT);
@@ -119,11 +112,10 @@ final class PanelTiles {
         a25.intoArray(lanes, 21 * COUNT);
         a26.intoArray(lanes, 22 * COUNT);
         a27.intoArray(lanes, 23 * COUNT);
-        return touched;
     }
 
     /** 2 rows of x: 16 accumulators. */
-    static long tile2x8(long x, long xStride, long panel, int k, long touch, long touchStep, float[] lanes) {
+    static void tile2x8(long x, long xStride, long panel, int k, float[] lanes) {
         long bytes = 4L * k;
         MemorySegment x0 = ALL.asSlice(x, bytes);
         MemorySegment x1 = ALL.asSlice(x + xStride, bytes);
@@ -144,7 +136,6 @@ final class PanelTiles {
         FloatVector a15 = FloatVector.zero(FLOATS);
         FloatVector a16 = FloatVector.zero(FLOATS);
         FloatVector a17 = FloatVector.zero(FLOATS);
-        long touched = 0;
         for (int i = 0; i < k; i += COUNT) {
             FloatVector p0 = FloatVector.fromMemorySegment(FLOATS, x0, 4L * i, ORDER);
             FloatVector p1 = FloatVector.fromMemorySegment(FLOATS, x1, 4L * i, ORDER);
@@ -172,8 +163,6 @@ final class PanelTiles {
             q = FloatVector.fromMemorySegment(FLOATS, w, 32L * i + 28L * COUNT, ORDER);
             a07 = p0.fma(q, a07);
             a17 = p1.fma(q, a17);
-            touched += ALL.get(Native.INT, touch);
-            touch += touchStep;
         }
         a00.intoArray(lanes, 0);
         a01.intoArray(lanes, COUNT);
@@ -191,11 +180,10 @@ final class PanelTiles {
         a15.intoArray(lanes, 13 * COUNT);
         a16.intoArray(lanes, 14 * COUNT);
         a17.intoArray(lanes, 15 * COUNT);
-        return touched;
     }
 
     /** 1 row of x: 8 accumulators. */
-    static long tile1x8(long x, long panel, int k, long touch, long touchStep, float[] lanes) {
+    static void tile1x8(long x, long panel, int k, float[] lanes) {
         long bytes = 4L * k;
         MemorySegment x0 = ALL.asSlice(x, bytes);
         MemorySegment w = ALL.asSlice(panel, FEATURES * bytes);
@@ -207,7 +195,6 @@ final class PanelTiles {
         FloatVector a05 = FloatVector.zero(FLOATS);
         FloatVector a06 = FloatVector.zero(FLOATS);
         FloatVector a07 = FloatVector.zero(FLOATS);
-        long touched = 0;
         for (int i = 0; i < k; i += COUNT) {
             FloatVector p0 = FloatVector.fromMemorySegment(FLOATS, x0, 4L * i, ORDER);
             FloatVector q = FloatVector.fromMemorySegment(FLOATS, w, 32L * i, ORDER);
@@ -226,8 +213,6 @@ final class PanelTiles {
             a06 = p0.fma(q, a06);
             q = FloatVector.fromMemorySegment(FLOATS, w, 32L * i + 28L * COUNT, ORDER);
             a07 = p0.fma(q, a07);
-            touched += ALL.get(Native.INT, touch);
-            touch += touchStep;
         }
         a00.intoArray(lanes, 0);
         a01.intoArray(lanes, COUNT);
@@ -237,6 +222,5 @@ final class PanelTiles {
         a05.intoArray(lanes, 5 * COUNT);
         a06.intoArray(lanes, 6 * COUNT);
         a07.intoArray(lanes, 7 * COUNT);
-        return touched;
     }
 }

@@ -14,9 +14,6 @@ final class Scratch {
     /** Biases of the tile's output features. */
     final float[] bias = new float[8];
 
-    /** Keeps alive what is read ahead of its use. */
-    long touched;
-
     /** Rows of x, packed. */
     final Block x;
     /** Weight rows as floats. */

@@ -1,15 +1,12 @@
 package dev.baton.tensor.cpu;
 
 import static dev.baton.tensor.cpu.Lanes.COUNT;
-import static dev.baton.tensor.cpu.Lanes.FLOATS;
 import static dev.baton.tensor.cpu.Native.ALL;
-import static dev.baton.tensor.cpu.Native.ORDER;
 
 import dev.baton.model.DType;
 import dev.baton.tensor.AttentionBatch;
 import dev.baton.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
-import jdk.incubator.vector.FloatVector;
 
 /**
  * Causal attention over a paged cache with a running softmax (Milakov and Gimelshein 2018; Dao et al. 2022). An item
@@ -22,8 +19,6 @@ final class VectorAttention implements CpuWorkers.Task {
     static final int POSITIONS = 64;
     /** Rows (query tokens times query heads) that an item has at most, when a single token's heads allow it. */
     private static final int ITEM_ROWS = 64;
-    /** Rows that the value product takes at a time. */
-    private static final int VALUE_ROWS = 4;
 
     private Tensor q;
     private Tensor keys;
@@ -125,7 +120,7 @@ final class VectorAttention implements CpuWorkers.Task {
     private void item(
             int b, int t, int tokens, int sequenceEnd, int kvHead, int firstHead, int headCount, Scratch scratch) {
         int rows = tokens * headCount;
-        int paddedRows = ceil(rows, VALUE_ROWS) * VALUE_ROWS;
+        int paddedRows = ceil(rows, ValueTiles.ROWS) * ValueTiles.ROWS;
         int keyWidth = MatrixProduct.roundUp(headDim);
         int valueWidth = MatrixProduct.roundUp(valueDim);
         boolean shared = values == keys;
@@ -167,14 +162,14 @@ final class VectorAttention implements CpuWorkers.Task {
                 gather(values, tableRow, p, count, kvHead, valueDim, valueRows, valueWidth);
                 int columns = MatrixProduct.roundUp(count);
                 clear(scores, paddedRows * POSITIONS);
-                addProducts(
+                ValueTiles.addProducts(
                         queries, 4L * keyWidth, paddedRows, keyRows, POSITIONS, headDim, scores, POSITIONS, columns);
             }
             for (int r = 0; r < paddedRows; r++) {
                 int visible = r < rows ? Math.min(count, firstVisible + r / headCount - p) : 0;
                 weigh(scores + 4L * r * POSITIONS, visible, count, r, valueWidth, results, laneSums, maxima);
             }
-            addProducts(
+            ValueTiles.addProducts(
                     scores, 4L * POSITIONS, paddedRows, valueRows, valueStride, count, results, valueWidth, valueWidth);
         }
         storeResults(t, tokens, firstHead, headCount, results, valueWidth, laneSums, scratch);
@@ -246,164 +241,6 @@ final class VectorAttention implements CpuWorkers.Task {
             RowKernels.scale(results + 4L * r * valueWidth, keep, valueWidth);
         }
         Exponential.weights(row, width, scale, max, laneSums + 4L * r * COUNT, keep);
-    }
-
-    /**
-     * results += weights x values, 4 rows at a time, the sum over {@code count} in ascending order. Serves scores
-     * (queries x keys by columns) as well as results.
-     *
-     * @param weightStride bytes from row to row; the other strides are floats
-     * @param width columns of values to take, whole vectors
-     */
-    private static void addProducts(
-            long weights,
-            long weightStride,
-            int rows,
-            long values,
-            int valueStride,
-            int count,
-            long results,
-            int resultStride,
-            int width) {
-        for (int r = 0; r < rows; r += VALUE_ROWS) {
-            long row = weights + r * weightStride;
-            long result = results + 4L * r * resultStride;
-            int d = 0;
-            for (; d <= width - 4 * COUNT; d += 4 * COUNT) {
-                values4x4(
-                        row,
-                        weightStride,
-                        values + 4L * d,
-                        4L * valueStride,
-                        count,
-                        result + 4L * d,
-                        4L * resultStride);
-            }
-            for (; d < width; d += COUNT) {
-                values4x1(
-                        row,
-                        weightStride,
-                        values + 4L * d,
-                        4L * valueStride,
-                        count,
-                        result + 4L * d,
-                        4L * resultStride);
-            }
-        }
-    }
-
-    /** 4 rows of weights times {@code count} rows of 4 vectors of values, added to 4 rows of results. */
-    private static void values4x4(
-            long weights,
-            long weightStride,
-            long values,
-            long valueStride,
-            int count,
-            long results,
-            long resultStride) {
-        MemorySegment w0 = ALL.asSlice(weights, 4L * count);
-        MemorySegment w1 = ALL.asSlice(weights + weightStride, 4L * count);
-        MemorySegment w2 = ALL.asSlice(weights + 2 * weightStride, 4L * count);
-        MemorySegment w3 = ALL.asSlice(weights + 3 * weightStride, 4L * count);
-        MemorySegment v = ALL.asSlice(values, (count - 1) * valueStride + 16L * COUNT);
-        MemorySegment o0 = ALL.asSlice(results, 16L * COUNT);
-        MemorySegment o1 = ALL.asSlice(results + resultStride, 16L * COUNT);
-        MemorySegment o2 = ALL.asSlice(results + 2 * resultStride, 16L * COUNT);
-        MemorySegment o3 = ALL.asSlice(results + 3 * resultStride, 16L * COUNT);
-        FloatVector a00 = FloatVector.fromMemorySegment(FLOATS, o0, 0, ORDER);
-        FloatVector a01 = FloatVector.fromMemorySegment(FLOATS, o0, 4L * COUNT, ORDER);
-        FloatVector a02 = FloatVector.fromMemorySegment(FLOATS, o0, 8L * COUNT, ORDER);
-        FloatVector a03 = FloatVector.fromMemorySegment(FLOATS, o0, 12L * COUNT, ORDER);
-        FloatVector a10 = FloatVector.fromMemorySegment(FLOATS, o1, 0, ORDER);
-        FloatVector a11 = FloatVector.fromMemorySegment(FLOATS, o1, 4L * COUNT, ORDER);
-        FloatVector a12 = FloatVector.fromMemorySegment(FLOATS, o1, 8L * COUNT, ORDER);
-        FloatVector a13 = FloatVector.fromMemorySegment(FLOATS, o1, 12L * COUNT, ORDER);
-        FloatVector a20 = FloatVector.fromMemorySegment(FLOATS, o2, 0, ORDER);
-        FloatVector a21 = FloatVector.fromMemorySegment(FLOATS, o2, 4L * COUNT, ORDER);
-        FloatVector a22 = FloatVector.fromMemorySegment(FLOATS, o2, 8L * COUNT, ORDER);
-        FloatVector a23 = FloatVector.fromMemorySegment(FLOATS, o2, 12L * COUNT, ORDER);
-        FloatVector a30 = FloatVector.fromMemorySegment(FLOATS, o3, 0, ORDER);
-        FloatVector a31 = FloatVector.fromMemorySegment(FLOATS, o3, 4L * COUNT, ORDER);
-        FloatVector a32 = FloatVector.fromMemorySegment(FLOATS, o3, 8L * COUNT, ORDER);
-        FloatVector a33 = FloatVector.fromMemorySegment(FLOATS, o3, 12L * COUNT, ORDER);
-        for (int j = 0; j < count; j++) {
-            long offset = j * valueStride;
-            FloatVector v0 = FloatVector.fromMemorySegment(FLOATS, v, offset, ORDER);
-            FloatVector v1 = FloatVector.fromMemorySegment(FLOATS, v, offset + 4L * COUNT, ORDER);
-            FloatVector v2 = FloatVector.fromMemorySegment(FLOATS, v, offset + 8L * COUNT, ORDER);
-            FloatVector v3 = FloatVector.fromMemorySegment(FLOATS, v, offset + 12L * COUNT, ORDER);
-            FloatVector p = FloatVector.broadcast(FLOATS, w0.get(Native.FLOAT, 4L * j));
-            a00 = p.fma(v0, a00);
-            a01 = p.fma(v1, a01);
-            a02 = p.fma(v2, a02);
-            a03 = p.fma(v3, a03);
-            p = FloatVector.broadcast(FLOATS, w1.get(Native.FLOAT, 4L * j));
-            a10 = p.fma(v0, a10);
-            a11 = p.fma(v1, a11);
-            a12 = p.fma(v2, a12);
-            a13 = p.fma(v3, a13);
-            p = FloatVector.broadcast(FLOATS, w2.get(Native.FLOAT, 4L * j));
-            a20 = p.fma(v0, a20);
-            a21 = p.fma(v1, a21);
-            a22 = p.fma(v2, a22);
-            a23 = p.fma(v3, a23);
-            p = FloatVector.broadcast(FLOATS, w3.get(Native.FLOAT, 4L * j));
-            a30 = p.fma(v0, a30);
-            a31 = p.fma(v1, a31);
-            a32 = p.fma(v2, a32);
-            a33 = p.fma(v3, a33);
-        }
-        a00.intoMemorySegment(o0, 0, ORDER);
-        a01.intoMemorySegment(o0, 4L * COUNT, ORDER);
-        a02.intoMemorySegment(o0, 8L * COUNT, ORDER);
-        a03.intoMemorySegment(o0, 12L * COUNT, ORDER);
-        a10.intoMemorySegment(o1, 0, ORDER);
-        a11.intoMemorySegment(o1, 4L * COUNT, ORDER);
-        a12.intoMemorySegment(o1, 8L * COUNT, ORDER);
-        a13.intoMemorySegment(o1, 12L * COUNT, ORDER);
-        a20.intoMemorySegment(o2, 0, ORDER);
-        a21.intoMemorySegment(o2, 4L * COUNT, ORDER);
-        a22.intoMemorySegment(o2, 8L * COUNT, ORDER);
-        a23.intoMemorySegment(o2, 12L * COUNT, ORDER);
-        a30.intoMemorySegment(o3, 0, ORDER);
-        a31.intoMemorySegment(o3, 4L * COUNT, ORDER);
-        a32.intoMemorySegment(o3, 8L * COUNT, ORDER);
-        a33.intoMemorySegment(o3, 12L * COUNT, ORDER);
-    }
-
-    /** As {@link #values4x4}, one vector wide. */
-    private static void values4x1(
-            long weights,
-            long weightStride,
-            long values,
-            long valueStride,
-            int count,
-            long results,
-            long resultStride) {
-        MemorySegment w0 = ALL.asSlice(weights, 4L * count);
-        MemorySegment w1 = ALL.asSlice(weights + weightStride, 4L * count);
-        MemorySegment w2 = ALL.asSlice(weights + 2 * weightStride, 4L * count);
-        MemorySegment w3 = ALL.asSlice(weights + 3 * weightStride, 4L * count);
-        MemorySegment v = ALL.asSlice(values, (count - 1) * valueStride + 4L * COUNT);
-        MemorySegment o0 = ALL.asSlice(results, 4L * COUNT);
-        MemorySegment o1 = ALL.asSlice(results + resultStride, 4L * COUNT);
-        MemorySegment o2 = ALL.asSlice(results + 2 * resultStride, 4L * COUNT);
-        MemorySegment o3 = ALL.asSlice(results + 3 * resultStride, 4L * COUNT);
-        FloatVector a0 = FloatVector.fromMemorySegment(FLOATS, o0, 0, ORDER);
-        FloatVector a1 = FloatVector.fromMemorySegment(FLOATS, o1, 0, ORDER);
-        FloatVector a2 = FloatVector.fromMemorySegment(FLOATS, o2, 0, ORDER);
-        FloatVector a3 = FloatVector.fromMemorySegment(FLOATS, o3, 0, ORDER);
-        for (int j = 0; j < count; j++) {
-            FloatVector v0 = FloatVector.fromMemorySegment(FLOATS, v, j * valueStride, ORDER);
-            a0 = v0.fma(FloatVector.broadcast(FLOATS, w0.get(Native.FLOAT, 4L * j)), a0);
-            a1 = v0.fma(FloatVector.broadcast(FLOATS, w1.get(Native.FLOAT, 4L * j)), a1);
-            a2 = v0.fma(FloatVector.broadcast(FLOATS, w2.get(Native.FLOAT, 4L * j)), a2);
-            a3 = v0.fma(FloatVector.broadcast(FLOATS, w3.get(Native.FLOAT, 4L * j)), a3);
-        }
-        a0.intoMemorySegment(o0, 0, ORDER);
-        a1.intoMemorySegment(o1, 0, ORDER);
-        a2.intoMemorySegment(o2, 0, ORDER);
-        a3.intoMemorySegment(o3, 0, ORDER);
     }
 
     private void storeResults(
