@@ -196,6 +196,7 @@ public final class EngineAssembly implements AutoCloseable {
                 .with()
                 .format(format)
                 .shape(shape)
+                .dispatch(ParallelFlags.dispatch(args))
                 .cacheType(devices.cacheType())
                 .contextTokens(context == null ? 0 : context)
                 .maxRunningRequests(running)

@@ -1,13 +1,17 @@
 package dev.baton.app;
 
+import dev.baton.engine.arch.AllToAll;
+import dev.baton.engine.arch.DispatchOptions;
+import dev.baton.engine.arch.WireFormat;
 import dev.baton.engine.parallel.ParallelShape;
-import dev.baton.engine.parallel.ParallelShape.AllToAll;
 import dev.baton.protocol.ProtocolException;
 import dev.baton.protocol.flag.ServerArgs;
 import java.util.Locale;
 
 /** The one place where launch flags become a {@link ParallelShape}. */
 final class ParallelFlags {
+    private static final String MAX_TOKENS = "SGLANG_DEEPEP_NUM_MAX_DISPATCH_TOKENS_PER_RANK";
+
     private ParallelFlags() {}
 
     /**
@@ -37,6 +41,36 @@ final class ParallelFlags {
                 args.on("enable-dp-lm-head"),
                 allToAll,
                 args.integer("nnodes"));
+    }
+
+    /** How tokens travel to their experts. */
+    static DispatchOptions dispatch(ServerArgs args) {
+        WireFormat format = switch (args.text("moe-dispatch-dtype")) {
+            case "bfloat16" -> WireFormat.BF16;
+            case "fp8" -> WireFormat.FP8;
+            default -> WireFormat.F32;
+        };
+        if (args.on("enable-single-batch-overlap") && allToAll(args) == AllToAll.NONE) {
+            throw new ProtocolException(
+                    ProtocolException.Code.INVALID_FLAG,
+                    "--enable-single-batch-overlap computes shared experts while results travel, and without"
+                            + " --moe-a2a-backend deepep nothing travels; add it or leave this one out");
+        }
+        return new DispatchOptions(format, maxTokensPerRank(), args.on("enable-single-batch-overlap"));
+    }
+
+    private static int maxTokensPerRank() {
+        String value = System.getenv(MAX_TOKENS);
+        if (value == null) {
+            return DispatchOptions.DEFAULT.maxTokensPerRank();
+        }
+        try {
+            return Integer.parseInt(value.strip());
+        } catch (NumberFormatException e) {
+            throw new ProtocolException(
+                    ProtocolException.Code.INVALID_FLAG,
+                    MAX_TOKENS + " must be a whole number from 1 to 1024, got '" + value + "'");
+        }
     }
 
     private static AllToAll allToAll(ServerArgs args) {

@@ -1,6 +1,7 @@
 package dev.baton.app;
 
 import dev.baton.engine.EngineException;
+import dev.baton.engine.arch.AllToAll;
 import dev.baton.engine.parallel.ParallelShape;
 import dev.baton.engine.parallel.PipelineOptions;
 import dev.baton.engine.schedule.SchedulerConfig;
@@ -36,7 +37,7 @@ final class PipelineFlags {
         }
         refuse(stages, !args.text("disaggregation-mode").equals("null"), "--disaggregation-mode");
         refuse(stages, shape.dataParallelAttention(), "--enable-dp-attention");
-        refuse(stages, shape.allToAll() != ParallelShape.AllToAll.NONE, "--moe-a2a-backend deepep");
+        refuse(stages, shape.allToAll() != AllToAll.NONE, "--moe-a2a-backend deepep");
         refuse(stages, shape.nodes() > 1, "--nnodes " + shape.nodes());
         refuse(stages, args.on("enable-two-batch-overlap"), "--enable-two-batch-overlap");
         refuse(stages, args.on("enable-eplb"), "--enable-eplb");

@@ -14,6 +14,22 @@ public final class Float8 {
         return E4M3[bits & 0xff];
     }
 
+    /** The nearest E4M3 value, ties to even; what is beyond the largest finite one becomes that. */
+    public static byte floatToE4m3(float value) {
+        int sign = Float.floatToRawIntBits(value) >>> 24 & 0x80;
+        float magnitude = Math.min(Math.abs(value), E4M3_MAX);
+        if (Float.isNaN(magnitude)) {
+            return (byte) (sign | 0x7F);
+        }
+        if (magnitude < 0x1p-6f) {
+            // Multiples of 2^-9; eight of them are the smallest normal number, whose code is 8.
+            return (byte) (sign | (int) Math.rint(magnitude * 512));
+        }
+        int bits = Float.floatToRawIntBits(magnitude);
+        int rounded = bits + 0x7FFFF + (bits >> 20 & 1) >> 20;
+        return (byte) (sign | Math.min(rounded - (120 << 3), 0x7E));
+    }
+
     private static float[] e4m3Values() {
         float[] values = new float[256];
         for (int code = 0; code < 256; code++) {

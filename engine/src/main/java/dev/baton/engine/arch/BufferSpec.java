@@ -8,5 +8,6 @@ import dev.baton.model.DType;
  *
  * @param index which buffer of the workspace
  * @param columns width of this user's view, at most the buffer's own
+ * @param fixedRows rows that it has whatever the workspace has; 0 for as many
  */
-public record BufferSpec(int index, String name, DType dtype, int columns) {}
+public record BufferSpec(int index, String name, DType dtype, int columns, int fixedRows) {}

@@ -49,7 +49,11 @@ public final class Decoder {
      * @param placement of experts; of this rank alone
      */
     public record Options(
-            int contextTokens, RopePrecision ropePrecision, boolean alwaysAbsorbed, ExpertPlacement placement) {}
+            int contextTokens,
+            RopePrecision ropePrecision,
+            boolean alwaysAbsorbed,
+            ExpertPlacement placement,
+            DispatchOptions dispatch) {}
 
     /** Loads the rank's share of the weights. */
     public Decoder(ModelConfig config, Layout layout, WeightLoader weights, Options options) {
@@ -109,7 +113,16 @@ public final class Decoder {
         };
         String mlp = prefix + names.mlp();
         MlpBlock mlpBlock = config.sparse(index)
-                ? new MoeMlp(config, names, layout, options.placement(), index, weights, mlp, stepBuffers)
+                ? new MoeMlp(
+                        config,
+                        names,
+                        layout,
+                        options.placement(),
+                        options.dispatch(),
+                        index,
+                        weights,
+                        mlp,
+                        stepBuffers)
                 : new DenseMlp(
                         "intermediate_size",
                         config.hiddenSize(),

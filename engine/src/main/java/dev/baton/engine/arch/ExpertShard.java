@@ -5,7 +5,11 @@ package dev.baton.engine.arch;
  *
  * @param experts which experts: equal parts of their physical slots
  * @param columns which intermediate columns of each of them
- * @param dispatched tokens travel to the ranks of their experts; otherwise every rank sees every token and the ranks'
- *     results are summed
+ * @param allToAll how tokens reach them
  */
-public record ExpertShard(Shard experts, Shard columns, boolean dispatched) {}
+public record ExpertShard(Shard experts, Shard columns, AllToAll allToAll) {
+    /** Whether tokens travel to the ranks of their experts. */
+    public boolean dispatched() {
+        return allToAll != AllToAll.NONE;
+    }
+}

@@ -12,6 +12,7 @@ import java.util.List;
  * @param cache one entry a layer
  * @param inputs the step of this rank's attention group
  * @param shape what all groups bring
+ * @param queue where collectives run that computing goes on beside
  */
 public record ForwardContext(
         Ops ops,
@@ -19,7 +20,8 @@ public record ForwardContext(
         Workspace workspace,
         List<LayerCache> cache,
         StepInputs inputs,
-        StepShape shape) {
+        StepShape shape,
+        CommunicationQueue queue) {
     /** Sums a partial result over the ranks of the stage, in place. */
     void allReduce(Tensor x) {
         sum(communicators.tensor(), x);

@@ -36,7 +36,7 @@ public record Layout(
                 shard,
                 shard,
                 shard,
-                new ExpertShard(Shard.WHOLE, shard, false),
+                new ExpertShard(Shard.WHOLE, shard, AllToAll.NONE),
                 shard,
                 shard,
                 Stage.WHOLE);

@@ -28,6 +28,8 @@ final class MoeMlp implements MlpBlock {
     private final ExpertPlacement placement;
     private final TokenExchange.Scope scope;
     private final @Nullable DenseMlp shared;
+    /** Null where tokens do not travel. */
+    private final @Nullable Dispatcher dispatcher;
 
     /** F32 [T, experts] */
     private final BufferSpec logits;
@@ -43,6 +45,7 @@ final class MoeMlp implements MlpBlock {
             WeightNames names,
             Layout layout,
             ExpertPlacement placement,
+            DispatchOptions dispatch,
             int layer,
             WeightLoader weights,
             String prefix,
@@ -78,6 +81,16 @@ final class MoeMlp implements MlpBlock {
                         scope,
                         weights,
                         prefix + names.sharedExperts(),
+                        workspace);
+        this.dispatcher = !shard.dispatched()
+                ? null
+                : new RowDispatcher(
+                        shard.allToAll(),
+                        dispatch,
+                        hidden,
+                        moe.topK(),
+                        shard.experts().size(),
+                        experts.weights().count(),
                         workspace);
         this.logits = workspace.floats("moe.logits", moe.experts());
         this.chosen = workspace.reserve("moe.ids", DType.I32, moe.topK());
@@ -144,24 +157,66 @@ final class MoeMlp implements MlpBlock {
 
     @Override
     public void forward(ForwardContext context, StepShape.Gathered rows, Tensor x, Tensor out) {
+        Selection selection = select(context, rows, x);
+        if (dispatcher != null) {
+            travel(context, dispatcher, selection, x, out);
+        } else if (x.size(0) > 0) {
+            context.ops().experts(x, selection.ids(), selection.weights(), experts.weights(), out);
+            add(context, out, ofShared(context, x));
+        }
+    }
+
+    /**
+     * Which slots compute which tokens.
+     *
+     * @param ids I32 [T, topK]
+     * @param weights F32 [T, topK]
+     */
+    private record Selection(Tensor ids, Tensor weights) {}
+
+    private Selection select(ForwardContext context, StepShape.Gathered rows, Tensor x) {
         int tokens = x.rows();
         Ops ops = context.ops();
         Workspace workspace = context.workspace();
-        Tensor scores = workspace.rows(logits, tokens);
-        Tensor ids = workspace.rows(chosen, tokens);
-        Tensor weights = workspace.rows(weightOfChosen, tokens);
-        ops.linear(x, router, scores);
-        ops.gate(scores, gate, ids, weights);
-        if (scope == TokenExchange.Scope.ALL && rows.padded() > 0) {
-            dropPadding(workspace, rows, ids);
+        Selection selection = new Selection(workspace.rows(chosen, tokens), workspace.rows(weightOfChosen, tokens));
+        if (tokens > 0) {
+            Tensor scores = workspace.rows(logits, tokens);
+            ops.linear(x, router, scores);
+            ops.gate(scores, gate, selection.ids(), selection.weights());
+            if (scope == TokenExchange.Scope.ALL && rows.padded() > 0) {
+                dropPadding(workspace, rows, selection.ids());
+            }
+            placement.place(experts.layer(), selection.ids());
         }
-        placement.place(experts.layer(), ids);
-        ops.experts(x, ids, weights, experts.weights(), out);
-        if (shared != null) {
-            Tensor common = workspace.rows(sharedOut, tokens);
-            shared.compute(context, x, common);
-            ops.add(out, common);
+        return selection;
+    }
+
+    /** Tokens go to their experts' ranks; shared experts are computed while results come back. */
+    private void travel(ForwardContext context, Dispatcher by, Selection selection, Tensor x, Tensor out) {
+        Dispatcher.Flight flight = by.dispatchA(context, x, selection.ids(), selection.weights());
+        Dispatcher.Received here = flight.dispatchB();
+        if (here.x().size(0) > 0) {
+            context.ops().experts(here.x(), here.ids(), here.weights(), experts.weights(), here.results());
         }
+        flight.combineA(here.results());
+        Tensor common = x.size(0) > 0 ? ofShared(context, x) : null;
+        flight.combineB(out);
+        add(context, out, common);
+    }
+
+    private static void add(ForwardContext context, Tensor out, @Nullable Tensor more) {
+        if (more != null) {
+            context.ops().add(out, more);
+        }
+    }
+
+    private @Nullable Tensor ofShared(ForwardContext context, Tensor x) {
+        if (shared == null) {
+            return null;
+        }
+        Tensor common = context.workspace().rows(sharedOut, x.rows());
+        shared.compute(context, x, common);
+        return common;
     }
 
     /** Rows without content choose no expert. */

@@ -14,20 +14,27 @@ import java.util.function.UnaryOperator;
  * @param attention the ranks that share this rank's requests and KV cache
  * @param experts the ranks that together hold one column range of all experts
  * @param stages the ranks of this one's place in every pipeline stage, in the order of the stages
+ * @param dispatch the experts' ranks once more, where tokens travel: its collectives may run beside the others
  */
-public record RankCommunicators(Member tensor, Member attention, Member experts, PointToPoint stages) {
+public record RankCommunicators(Member tensor, Member attention, Member experts, PointToPoint stages, Member dispatch) {
     /** Without a pipeline. */
     public RankCommunicators(Member tensor, Member attention, Member experts) {
         this(
                 tensor,
                 attention,
                 experts,
-                LocalPointToPoint.group(1, 1, Duration.ofSeconds(1)).getFirst());
+                LocalPointToPoint.group(1, 1, Duration.ofSeconds(1)).getFirst(),
+                experts);
     }
 
     /** The same groups, and this place in the pipeline. */
     public RankCommunicators withStages(PointToPoint links) {
-        return new RankCommunicators(tensor, attention, experts, links);
+        return new RankCommunicators(tensor, attention, experts, links, dispatch);
+    }
+
+    /** The same groups, and one of its own for tokens that travel to their experts. */
+    public RankCommunicators withDispatch(Member group) {
+        return new RankCommunicators(tensor, attention, experts, stages, group);
     }
 
     /**
@@ -52,7 +59,7 @@ public record RankCommunicators(Member tensor, Member attention, Member experts,
 
     /** The distinct groups. */
     public List<Member> all() {
-        return List.of(tensor, attention, experts).stream().distinct().toList();
+        return List.of(tensor, attention, experts, dispatch).stream().distinct().toList();
     }
 
     /** The same groups through other communicators; a group that stands in several places stays one. */
@@ -61,7 +68,8 @@ public record RankCommunicators(Member tensor, Member attention, Member experts,
         Member newAttention = attention.equals(tensor) ? newTensor : change.apply(attention);
         Member newExperts =
                 experts.equals(tensor) ? newTensor : experts.equals(attention) ? newAttention : change.apply(experts);
-        return new RankCommunicators(newTensor, newAttention, newExperts, stages);
+        Member newDispatch = dispatch.equals(experts) ? newExperts : change.apply(dispatch);
+        return new RankCommunicators(newTensor, newAttention, newExperts, stages, newDispatch);
     }
 
     /** Marks every group failed, so that no rank waits for this one. */

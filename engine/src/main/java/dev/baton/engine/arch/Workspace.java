@@ -8,6 +8,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -48,7 +49,11 @@ public final class Workspace {
         this.identity = identity(device, maxTokens);
         for (int i = 0; i < memory.length; i++) {
             BufferSpec spec = buffers.get(i);
-            memory[i] = device.allocate(spec.dtype(), (long) maxTokens * spec.columns());
+            int rows = spec.fixedRows() > 0 ? spec.fixedRows() : maxTokens;
+            memory[i] = device.allocate(spec.dtype(), (long) rows * spec.columns());
+            if (spec.fixedRows() > 0) {
+                views[i] = Tensor.dense(memory[i].memory(), spec.dtype(), rows, spec.columns());
+            }
         }
     }
 
@@ -60,6 +65,11 @@ public final class Workspace {
     /** Every buffer as a dense [rows, its columns], in the plan's order. */
     public List<Tensor> allRows(int rows) {
         return specs.stream().map(spec -> rows(spec, rows)).toList();
+    }
+
+    /** A buffer of a fixed number of rows, whole. */
+    Tensor fixedRows(BufferSpec spec) {
+        return Objects.requireNonNull(views[spec.index()]);
     }
 
     /** The buffer as a dense [rows, spec.columns]. */

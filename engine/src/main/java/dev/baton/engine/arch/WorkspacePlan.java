@@ -21,7 +21,7 @@ public final class WorkspacePlan {
     public BufferSpec reserve(String name, DType dtype, int columns) {
         Integer known = indices.get(name);
         if (known == null) {
-            BufferSpec spec = new BufferSpec(widest.size(), name, dtype, columns);
+            BufferSpec spec = new BufferSpec(widest.size(), name, dtype, columns, 0);
             indices.put(name, spec.index());
             widest.add(spec);
             return spec;
@@ -30,10 +30,22 @@ public final class WorkspacePlan {
         if (buffer.dtype() != dtype) {
             throw new IllegalArgumentException("buffer " + name + " is " + buffer.dtype() + ", not " + dtype);
         }
-        BufferSpec spec = new BufferSpec(known, name, dtype, columns);
+        BufferSpec spec = new BufferSpec(known, name, dtype, columns, buffer.fixedRows());
         if (columns > buffer.columns()) {
             widest.set(known, spec);
         }
+        return spec;
+    }
+
+    /** A buffer [rows, columns], whatever the tokens of a step; one size a name. */
+    public BufferSpec fixed(String name, DType dtype, int columns, int rows) {
+        Integer known = indices.get(name);
+        if (known != null) {
+            return widest.get(known);
+        }
+        BufferSpec spec = new BufferSpec(widest.size(), name, dtype, columns, rows);
+        indices.put(name, spec.index());
+        widest.add(spec);
         return spec;
     }
 
@@ -56,7 +68,9 @@ public final class WorkspacePlan {
     public long bytes(long tokens) {
         long bytes = 0;
         for (BufferSpec spec : widest) {
-            bytes += tokens * spec.columns() * spec.dtype().bytes();
+            bytes += (spec.fixedRows() > 0 ? spec.fixedRows() : tokens)
+                    * spec.columns()
+                    * spec.dtype().bytes();
         }
         return bytes;
     }

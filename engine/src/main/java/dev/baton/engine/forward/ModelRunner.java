@@ -1,6 +1,7 @@
 package dev.baton.engine.forward;
 
 import dev.baton.engine.EngineException;
+import dev.baton.engine.arch.CommunicationQueue;
 import dev.baton.engine.arch.Decoder;
 import dev.baton.engine.arch.ExpertPlacement;
 import dev.baton.engine.arch.ForwardContext;
@@ -41,6 +42,7 @@ public final class ModelRunner {
     private final RunnerOptions options;
     private final Decoder decoder;
     private final long weightBytes;
+    private final CommunicationQueue queue;
 
     private @Nullable Memory memory;
     private Ops ops;
@@ -102,7 +104,11 @@ public final class ModelRunner {
                         options.contextTokens(),
                         options.ropePrecision(),
                         options.alwaysAbsorbed(),
-                        ExpertPlacement.IDENTITY));
+                        ExpertPlacement.IDENTITY,
+                        options.dispatch()));
+        this.queue = layout.experts().dispatched() && options.dispatch().overlap()
+                ? CommunicationQueue.threaded(Thread.currentThread().getName() + "-dispatch")
+                : CommunicationQueue.INLINE;
         this.weightBytes = loader.bytes();
     }
 
@@ -263,7 +269,7 @@ public final class ModelRunner {
         StepInputs inputs = m.inputs().fill(plan, m.tables(), padded, contextBound);
         ended(Phase.PREPARE);
         ForwardContext context =
-                new ForwardContext(ops, collectives, m.workspace(), m.cache().all(), inputs, shape);
+                new ForwardContext(ops, collectives, m.workspace(), m.cache().all(), inputs, shape, queue);
         if (recorded) {
             m.graphs().run(padded, contextBound, () -> decode(m, context, padded));
             take(m, plan, m.logitWorkspace().rows(decoder.logitsBuffer(), padded), 0, plan.sequences());
@@ -392,6 +398,7 @@ public final class ModelRunner {
 
     /** Waits until what other stages expect of this one has left; on the rank's thread, after its last step. */
     public void drain() {
+        queue.close();
         if (memory != null) {
             memory.streams().drain();
         }

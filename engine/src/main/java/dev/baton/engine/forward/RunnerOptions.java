@@ -1,5 +1,6 @@
 package dev.baton.engine.forward;
 
+import dev.baton.engine.arch.DispatchOptions;
 import dev.baton.engine.arch.RopePrecision;
 import dev.baton.model.DType;
 
@@ -17,6 +18,7 @@ import dev.baton.model.DType;
  * @param alwaysAbsorbed latent attention never expands keys and values (for tests of its two forms)
  * @param kvMemory where the KV cache lies
  * @param synchronousStages pipeline stages wait for every message they send and receive
+ * @param dispatch how tokens travel to their experts
  */
 public record RunnerOptions(
         int contextTokens,
@@ -29,7 +31,8 @@ public record RunnerOptions(
         RopePrecision ropePrecision,
         boolean alwaysAbsorbed,
         KvMemory kvMemory,
-        boolean synchronousStages) {
+        boolean synchronousStages,
+        DispatchOptions dispatch) {
     /** Rows of logits at once: enough to make the output projection compute-bound. */
     public static final int DEFAULT_LOGIT_ROWS = 64;
 }

@@ -1,5 +1,6 @@
 package dev.baton.engine.parallel;
 
+import dev.baton.engine.arch.AllToAll;
 import dev.baton.engine.arch.RankCommunicators;
 import dev.baton.engine.arch.RankCommunicators.Member;
 import dev.baton.tensor.Device;
@@ -41,18 +42,25 @@ public interface CommunicatorSupplier {
             stages.add(LocalPointToPoint.group(shape.pipelineParallel(), stageMessages, deadline));
         }
         Map<List<Integer>, List<Communicator>> groups = new HashMap<>();
+        Map<List<Integer>, List<Communicator>> dispatch = new HashMap<>();
         List<RankCommunicators> ranks = new ArrayList<>();
         for (int rank = 0; rank < shape.replicaRanks(); rank++) {
-            int self = rank;
-            ranks.add(of(shape, rank, members -> {
-                        List<Communicator> group =
-                                groups.computeIfAbsent(members, m -> LocalCommunicator.group(m.size(), deadline));
-                        return group.get(members.indexOf(self));
-                    })
-                    .withStages(stages.get(shape.tensorRankOf(rank)).get(shape.stageOf(rank))));
+            RankCommunicators own = of(shape, rank, opener(groups, rank, deadline))
+                    .withStages(stages.get(shape.tensorRankOf(rank)).get(shape.stageOf(rank)));
+            if (shape.allToAll() != AllToAll.NONE) {
+                List<Integer> members = own.experts().ranks();
+                own = own.withDispatch(
+                        new Member(opener(dispatch, rank, deadline).open(members), members));
+            }
+            ranks.add(own);
         }
         List<RankCommunicators> all = Collections.unmodifiableList(ranks);
         return (rank, device) -> all.get(rank);
+    }
+
+    private static GroupOpener opener(Map<List<Integer>, List<Communicator>> groups, int rank, Duration deadline) {
+        return members -> groups.computeIfAbsent(members, m -> LocalCommunicator.group(m.size(), deadline))
+                .get(members.indexOf(rank));
     }
 
     /** Makes this rank's end of the group of some ranks. */

@@ -1,5 +1,6 @@
 package dev.baton.engine.parallel;
 
+import dev.baton.engine.arch.DispatchOptions;
 import dev.baton.engine.arch.RopePrecision;
 import dev.baton.engine.forward.KvMemory;
 import dev.baton.model.DType;
@@ -26,6 +27,7 @@ import org.jspecify.annotations.Nullable;
  * @param threadPrefix of the ranks' names
  * @param kvMemory where the KV cache lies
  * @param pipeline how its stages work together
+ * @param dispatch how tokens travel to their experts
  */
 public record LoadOptions(
         Format format,
@@ -43,7 +45,8 @@ public record LoadOptions(
         boolean alwaysAbsorbed,
         String threadPrefix,
         KvMemory kvMemory,
-        PipelineOptions pipeline) {
+        PipelineOptions pipeline,
+        DispatchOptions dispatch) {
     /** Where weights come from. */
     public enum Format {
         /** The folder's safetensors files. */
@@ -69,7 +72,8 @@ public record LoadOptions(
             false,
             "rank",
             KvMemory.DEVICE,
-            PipelineOptions.DEFAULT);
+            PipelineOptions.DEFAULT,
+            DispatchOptions.DEFAULT);
 
     /** A copy to change, field by field. */
     public Builder with() {
@@ -94,6 +98,7 @@ public record LoadOptions(
         private String threadPrefix;
         private KvMemory kvMemory;
         private PipelineOptions pipeline;
+        private DispatchOptions dispatch;
 
         private Builder(LoadOptions from) {
             format = from.format;
@@ -112,6 +117,7 @@ public record LoadOptions(
             threadPrefix = from.threadPrefix;
             kvMemory = from.kvMemory;
             pipeline = from.pipeline;
+            dispatch = from.dispatch;
         }
 
         public Builder format(Format value) {
@@ -199,6 +205,11 @@ public record LoadOptions(
             return this;
         }
 
+        public Builder dispatch(DispatchOptions value) {
+            dispatch = value;
+            return this;
+        }
+
         public LoadOptions build() {
             return new LoadOptions(
                     format,
@@ -216,7 +227,8 @@ public record LoadOptions(
                     alwaysAbsorbed,
                     threadPrefix,
                     kvMemory,
-                    pipeline);
+                    pipeline,
+                    dispatch);
         }
     }
 }

@@ -119,6 +119,9 @@ public final class ModelLoader implements AutoCloseable {
         // One stage tells for all whether the layers divide.
         layout(options, 0).stage().layers(config.layers());
         RunnerOptions runner = runnerOptions(options);
+        options.dispatch()
+                .requireFits(
+                        shape.allToAll(), runner.maxStepTokens(), runner.maxRows(), shape.attentionTensorParallel());
         Ranks ranks = Ranks.start(
                 options.threadPrefix(),
                 shape.replicaRanks(),
@@ -174,7 +177,8 @@ public final class ModelLoader implements AutoCloseable {
                 ropePrecision(options),
                 options.alwaysAbsorbed(),
                 options.kvMemory(),
-                options.pipeline().synchronous());
+                options.pipeline().synchronous(),
+                options.dispatch());
     }
 
     /** A folder with stored outputs is served as the model was that they were recorded from, every other with F32. */

@@ -1,6 +1,7 @@
 package dev.baton.engine.parallel;
 
 import dev.baton.engine.EngineException;
+import dev.baton.engine.arch.AllToAll;
 import dev.baton.engine.arch.ExpertShard;
 import dev.baton.engine.arch.Layout;
 import dev.baton.engine.arch.Shard;
@@ -36,18 +37,6 @@ public record ParallelShape(
 
     /** One rank. */
     public static final ParallelShape SINGLE = tensorParallel(1);
-
-    /** {@code --moe-a2a-backend} and {@code --deepep-mode}. */
-    public enum AllToAll {
-        /** Every rank sees every token and computes its own experts; results are summed. */
-        NONE,
-        /** Tokens travel to their experts in as many rows as there are. */
-        NORMAL,
-        /** In buffers of a fixed size, made for decode steps. */
-        LOW_LATENCY,
-        /** {@link #NORMAL} for prefill, {@link #LOW_LATENCY} for decode steps. */
-        AUTO
-    }
 
     /** @throws EngineException CONFIGURATION when the numbers do not go together; the message shows the arithmetic */
     public ParallelShape {
@@ -227,7 +216,7 @@ public record ParallelShape(
                 new ExpertShard(
                         new Shard(tensorRank / expertTensorParallel(), expertParallel),
                         new Shard(tensorRank % expertTensorParallel(), expertTensorParallel()),
-                        allToAll != AllToAll.NONE),
+                        allToAll),
                 dataParallelAttention ? Shard.WHOLE : tensor,
                 dataParallelHead ? attention : tensor,
                 new Stage(stageOf(rank), pipelineParallel));

@@ -48,6 +48,20 @@ final class RecordingCommunicator implements Communicator {
     }
 
     @Override
+    public void allToAll(Tensor x, int[] sendRows, Tensor out, int[] receiveRows) {
+        long start = System.nanoTime();
+        communicator.allToAll(x, sendRows, out, receiveRows);
+        sink.collective("baton::all_to_all", "all_to_allv", start, x, out, groupRanks);
+    }
+
+    @Override
+    public void exchangeCounts(int[] send, int[] receive) {
+        long start = System.nanoTime();
+        communicator.exchangeCounts(send, receive);
+        sink.annotation("baton::exchange_counts", start, null);
+    }
+
+    @Override
     public void broadcast(Tensor x, int root) {
         long start = System.nanoTime();
         communicator.broadcast(x, root);

@@ -2,6 +2,9 @@ package dev.baton.engine.parallel;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.baton.engine.arch.AllToAll;
+import dev.baton.engine.arch.DispatchOptions;
+import dev.baton.engine.arch.WireFormat;
 import dev.baton.engine.forward.Golden;
 import dev.baton.engine.forward.GoldenRecording;
 import dev.baton.engine.schedule.SchedulerConfig;
@@ -50,7 +53,28 @@ class LayoutsTest {
                 Arguments.of(
                         "dp attention 2x2, ep 2",
                         tp(4).withDataParallelAttention(2).withExpertParallel(2),
-                        Golden.DEEPSEEK));
+                        Golden.DEEPSEEK),
+                Arguments.of("ep 8", tp(8).withExpertParallel(8).withDataParallelAttention(8), Golden.DEEPSEEK_V2),
+                Arguments.of("tp 2, dispatch normal", tp(2).withAllToAll(AllToAll.NORMAL), Golden.QWEN3_MOE),
+                Arguments.of("tp 4, dispatch auto", tp(4).withAllToAll(AllToAll.AUTO), Golden.DEEPSEEK_V2),
+                Arguments.of(
+                        "dp attention 4, dispatch normal",
+                        tp(4).withDataParallelAttention(4).withAllToAll(AllToAll.NORMAL),
+                        Golden.DEEPSEEK),
+                Arguments.of(
+                        "dp attention 4, dispatch low latency",
+                        tp(4).withDataParallelAttention(4).withAllToAll(AllToAll.LOW_LATENCY),
+                        Golden.DEEPSEEK),
+                Arguments.of(
+                        "dp attention 2x2, dispatch auto, dense whole, dp head",
+                        tp(4).withDataParallelAttention(2)
+                                .withAllToAll(AllToAll.AUTO)
+                                .withDense(true, true),
+                        Golden.DEEPSEEK),
+                Arguments.of(
+                        "dp attention 8, dispatch auto",
+                        tp(8).withDataParallelAttention(8).withAllToAll(AllToAll.AUTO),
+                        Golden.DEEPSEEK_V2));
     }
 
     @ParameterizedTest(name = "{0}: {2}")
@@ -65,7 +89,12 @@ class LayoutsTest {
                 expected.add(Arrays.stream(prompt.greedy()).boxed().toList());
             }
         }
-        LoadOptions options = Golden.options(1).with().shape(shape).build();
+        LoadOptions options = Golden.options(1)
+                .with()
+                .shape(shape)
+                .maxStepTokens(32)
+                .dispatch(new DispatchOptions(WireFormat.F32, 32, shape.tensorParallel() == 4))
+                .build();
         try (LayoutEngine server = new LayoutEngine(model, options, CONFIG)) {
             // One alone: all groups but one are idle.
             assertThat(server.ask(prompts.subList(0, 1), 24).getFirst().join()).isEqualTo(expected.getFirst());

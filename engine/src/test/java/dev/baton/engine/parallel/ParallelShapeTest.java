@@ -4,10 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.baton.engine.EngineException;
+import dev.baton.engine.arch.AllToAll;
 import dev.baton.engine.arch.Layout;
 import dev.baton.engine.arch.RankCommunicators;
 import dev.baton.engine.arch.Shard;
-import dev.baton.engine.parallel.ParallelShape.AllToAll;
 import dev.baton.tensor.cpu.CpuDevice;
 import dev.baton.tensor.cpu.CpuOptions;
 import dev.baton.tensor.parallel.Communicator;

@@ -194,17 +194,28 @@ public final class LaunchFlags {
                 "the ranks form --dp-size groups with requests and KV of their own, and share all other weights");
         add("enable-dp-lm-head", SWITCH, false, SERVED, "vocabulary shards inside an attention group");
         add("moe-dense-tp-size", INTEGER, null, SERVED, "1: dense layers are whole on every rank");
-        choice("moe-a2a-backend", "none", List.of("none", "deepep"), NOT_YET, "how tokens reach their experts");
-        add("enable-deepep-moe", SWITCH, false, NOT_YET, "old name of --moe-a2a-backend deepep");
+        choice(
+                "moe-a2a-backend",
+                "none",
+                List.of("none", "deepep"),
+                SERVED,
+                "deepep: tokens travel to the ranks of their experts");
+        add("enable-deepep-moe", SWITCH, false, SERVED, "old name of --moe-a2a-backend deepep");
         choice(
                 "deepep-mode",
                 "auto",
                 List.of("auto", "normal", "low_latency"),
-                NOT_YET,
+                SERVED,
                 "how they travel: as many rows as there are, or buffers of a fixed size");
-        add("deepep-config", TEXT, null, NOT_YET, "tuning file");
+        choice(
+                "moe-dispatch-dtype",
+                "float32",
+                List.of("float32", "bfloat16", "fp8"),
+                SERVED,
+                "Baton: how hidden states travel to their experts; fp8 has a scale for every 128 columns");
+        add("deepep-config", TEXT, null, ACCEPTED, "tuning of GPU kernels");
         add("enable-two-batch-overlap", SWITCH, false, NOT_YET, "two halves of a batch overlap");
-        add("enable-single-batch-overlap", SWITCH, false, NOT_YET, "combine overlaps the shared expert");
+        add("enable-single-batch-overlap", SWITCH, false, SERVED, "shared experts are computed while results travel");
         add("tbo-token-distribution-threshold", DECIMAL, 0.48, NOT_YET, "when to split one sequence");
         add("moe-runner-backend", TEXT, "auto", NOT_YET, "grouped GEMM implementation");
     }

@@ -1,6 +1,7 @@
 package dev.baton.tensor.parallel;
 
 import dev.baton.tensor.Tensor;
+import dev.baton.tensor.TensorException;
 
 /**
  * Collectives of one group of ranks. Every rank of the group calls the same sequence with the same shapes. Sums are
@@ -22,6 +23,25 @@ public interface Communicator extends AutoCloseable {
 
     /** out [T, n] = rows [rank * T, (rank + 1) * T) of the sum over ranks of x [size * T, n]. */
     void reduceScatter(Tensor x, Tensor out);
+
+    /**
+     * Every rank gets rows from every rank: {@code out} = the rows that rank 0, 1, ... has for this one, one after the
+     * other. Ranks may bring different numbers of rows, also none.
+     *
+     * @param x [S, n], any dtype: first the rows for rank 0, then those for rank 1, ...
+     * @param sendRows [size] how many there are for each rank, at most S together
+     * @param receiveRows [size] how many come from each rank, see {@link #exchangeCounts}; at most out's rows together
+     */
+    default void allToAll(Tensor x, int[] sendRows, Tensor out, int[] receiveRows) {
+        throw new TensorException(
+                TensorException.Code.UNAVAILABLE, "this group of " + size() + " ranks has no all-to-all");
+    }
+
+    /** receive[r] = what rank r has for this rank: element {@code rank()} of its {@code send}. Both of length size. */
+    default void exchangeCounts(int[] send, int[] receive) {
+        throw new TensorException(
+                TensorException.Code.UNAVAILABLE, "this group of " + size() + " ranks has no all-to-all");
+    }
 
     /** x = the root's x; any dtype. */
     void broadcast(Tensor x, int root);

@@ -18,7 +18,10 @@ import java.util.concurrent.atomic.AtomicReferenceArray;
 public final class LocalCommunicator implements Communicator {
     /** What the ranks of one group share: the tensor each has posted, and the meeting point. */
     private record Shared(
-            Rendezvous rendezvous, AtomicReferenceArray<Tensor> inputs, AtomicReferenceArray<String> operations) {}
+            Rendezvous rendezvous,
+            AtomicReferenceArray<Tensor> inputs,
+            AtomicReferenceArray<String> operations,
+            AtomicReferenceArray<int[]> counts) {}
 
     private final Shared shared;
     private final int rank;
@@ -48,7 +51,10 @@ public final class LocalCommunicator implements Communicator {
             throw new TensorException(TensorException.Code.SHAPE, "a group has at least one rank, not " + size);
         }
         Shared shared = new Shared(
-                new Rendezvous(size, deadline), new AtomicReferenceArray<>(size), new AtomicReferenceArray<>(size));
+                new Rendezvous(size, deadline),
+                new AtomicReferenceArray<>(size),
+                new AtomicReferenceArray<>(size),
+                new AtomicReferenceArray<>(size));
         List<Communicator> ranks = new ArrayList<>();
         for (int r = 0; r < size; r++) {
             ranks.add(new LocalCommunicator(shared, r, size));
@@ -114,6 +120,46 @@ public final class LocalCommunicator implements Communicator {
     }
 
     @Override
+    public void allToAll(Tensor x, int[] sendRows, Tensor out, int[] receiveRows) {
+        if (x.columns() != out.columns() || x.dtype() != out.dtype()) {
+            throw mismatch("allToAll", "both must have the same columns and type", x, out);
+        }
+        shared.counts.set(rank, sendRows);
+        meet("allToAll", x);
+        long to = 0;
+        for (int r = 0; r < size; r++) {
+            int[] theirs = Objects.requireNonNull(shared.counts.get(r));
+            long from = 0;
+            for (int other = 0; other < rank; other++) {
+                from += theirs[other];
+            }
+            int rows = theirs[rank];
+            if (rows != receiveRows[r] || to + rows > out.rows() || from + rows > posted[r].rows()) {
+                throw refuse("rank " + rank + " expects " + receiveRows[r] + " rows of rank " + r
+                        + " in allToAll and has room for " + (out.rows() - to) + ", rank " + r + " sends " + rows
+                        + " from row " + from + " of " + posted[r]);
+            }
+            if (rows > 0) {
+                copyRows(posted[r].rowRange(from, rows), out, to);
+            }
+            to += rows;
+        }
+        shared.rendezvous.await(rank, "allToAll");
+    }
+
+    @Override
+    public void exchangeCounts(int[] send, int[] receive) {
+        shared.counts.set(rank, send);
+        shared.operations.set(rank, "exchangeCounts");
+        shared.rendezvous.await(rank, "exchangeCounts");
+        for (int r = 0; r < size; r++) {
+            requireSame("exchangeCounts", r);
+            receive[r] = Objects.requireNonNull(shared.counts.get(r))[rank];
+        }
+        shared.rendezvous.await(rank, "exchangeCounts");
+    }
+
+    @Override
     public void broadcast(Tensor x, int root) {
         if (root < 0 || root >= size) {
             throw new TensorException(TensorException.Code.SHAPE, "broadcast: root " + root + " of a group of " + size);
@@ -143,26 +189,41 @@ public final class LocalCommunicator implements Communicator {
         }
     }
 
-    /** Shows this rank's tensor to the others and checks that all mean the same collective. */
+    /** Shows this rank's tensor to the others and checks that all mean the same collective of the same shape. */
     private void post(String operation, Tensor x) {
+        meet(operation, x);
+        for (int r = 0; r < size; r++) {
+            Tensor other = posted[r];
+            if (other.rows() != x.rows() || other.columns() != x.columns() || other.dtype() != x.dtype()) {
+                throw refuse("rank " + rank + " calls " + operation + " of " + x + " while rank " + r + " calls "
+                        + shared.operations.get(r) + " of " + other);
+            }
+        }
+    }
+
+    /** Shows this rank's tensor to the others and checks that all mean the same collective. */
+    private void meet(String operation, Tensor x) {
         shared.inputs.set(rank, x);
         shared.operations.set(rank, operation);
         shared.rendezvous.await(rank, operation);
         for (int r = 0; r < size; r++) {
-            Tensor other = Objects.requireNonNull(shared.inputs.get(r));
-            posted[r] = other;
-            if (!operation.equals(shared.operations.get(r))
-                    || other.rows() != x.rows()
-                    || other.columns() != x.columns()
-                    || other.dtype() != x.dtype()) {
-                TensorException exception = new TensorException(
-                        TensorException.Code.SHAPE,
-                        "rank " + rank + " calls " + operation + " of " + x + " while rank " + r + " calls "
-                                + shared.operations.get(r) + " of " + other);
-                shared.rendezvous.fail(exception.getMessage(), exception);
-                throw exception;
-            }
+            posted[r] = Objects.requireNonNull(shared.inputs.get(r));
+            requireSame(operation, r);
         }
+    }
+
+    private void requireSame(String operation, int r) {
+        if (!operation.equals(shared.operations.get(r))) {
+            throw refuse(
+                    "rank " + rank + " calls " + operation + " while rank " + r + " calls " + shared.operations.get(r));
+        }
+    }
+
+    /** Fails the group, because its ranks do not do the same. */
+    private TensorException refuse(String message) {
+        TensorException exception = new TensorException(TensorException.Code.SHAPE, message);
+        shared.rendezvous.fail(message, exception);
+        return exception;
     }
 
     static void copyRows(Tensor from, Tensor to, long firstRow) {
