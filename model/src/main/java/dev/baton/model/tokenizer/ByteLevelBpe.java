@@ -44,7 +44,7 @@ final class ByteLevelBpe implements Tokenizer {
         rawTokens = new AddedTokens(raw);
         normalizedTokens = new AddedTokens(normalized);
         ignoreMerges = model.path("ignore_merges").asBoolean(false);
-        merger = new BpeMerger(merges(model.path("merges"), origin));
+        merger = new BpeMerger(MergeTable.of(model.path("merges"), table, origin));
         for (int b = 0; b < 256; b++) {
             byteIds[b] = table.idOf(String.valueOf(ByteAlphabet.ofByte(b)));
             if (byteIds[b] < 0) {
@@ -98,35 +98,6 @@ final class ByteLevelBpe implements Tokenizer {
             case "NFKD" -> List.of(Normalizer.Form.NFKD);
             default -> throw new UnsupportedTokenizerException("normalizer " + type);
         };
-    }
-
-    private MergeTable merges(JsonNode merges, String origin) {
-        MergeTable merged = new MergeTable(merges.size());
-        int rank = 0;
-        for (JsonNode merge : merges) {
-            String left;
-            String right;
-            if (merge.isArray() && merge.size() == 2) {
-                left = merge.get(0).asString();
-                right = merge.get(1).asString();
-            } else {
-                String both = merge.asString("");
-                int space = both.indexOf(' ');
-                if (space < 0) {
-                    throw TokenTable.invalid(origin, "merge " + rank + " is " + merge + ", not two tokens");
-                }
-                left = both.substring(0, space);
-                right = both.substring(space + 1);
-            }
-            int leftId = table.idOf(left);
-            int rightId = table.idOf(right);
-            int id = table.idOf(left + right);
-            if (leftId < 0 || rightId < 0 || id < 0) {
-                throw TokenTable.invalid(origin, "merge " + rank + " (" + merge + ") has a token without an id");
-            }
-            merged.put(leftId, rightId, rank++, id);
-        }
-        return merged;
     }
 
     @Override
@@ -186,7 +157,7 @@ final class ByteLevelBpe implements Tokenizer {
     }
 
     /** Lone surrogates, which UTF-8 cannot express, become U+FFFD. */
-    private static String wellFormed(String text) {
+    static String wellFormed(String text) {
         StringBuilder repaired = null;
         for (int i = 0; i < text.length(); i++) {
             char c = text.charAt(i);

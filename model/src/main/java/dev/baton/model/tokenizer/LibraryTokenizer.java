@@ -21,7 +21,8 @@ final class LibraryTokenizer implements Tokenizer {
     private final boolean overridden;
     private final String reason;
 
-    private enum DecoderKind {
+    /** How a tokenizer.json decodes. */
+    enum DecoderKind {
         BYTE_LEVEL,
         SENTENCE_PIECE,
         SENTENCE_PIECE_STRIP,
@@ -90,7 +91,7 @@ final class LibraryTokenizer implements Tokenizer {
         }
     }
 
-    private static DecoderKind decoderKind(JsonNode decoder) {
+    static DecoderKind decoderKind(JsonNode decoder) {
         if (decoder.path("type").asString("").equals("ByteLevel")) {
             return DecoderKind.BYTE_LEVEL;
         }

@@ -1,6 +1,7 @@
 package dev.baton.model.tokenizer;
 
 import java.util.Arrays;
+import tools.jackson.databind.JsonNode;
 
 /** The merges of a BPE: (left id, right id) to rank and merged id, open addressing at a load of at most one half. */
 final class MergeTable {
@@ -21,6 +22,36 @@ final class MergeTable {
         keys = new long[capacity];
         values = new long[capacity];
         Arrays.fill(keys, EMPTY);
+    }
+
+    /** Reads {@code model.merges}: pairs, or two tokens with a space between. */
+    static MergeTable of(JsonNode merges, TokenTable table, String origin) {
+        MergeTable merged = new MergeTable(merges.size());
+        int rank = 0;
+        for (JsonNode merge : merges) {
+            String left;
+            String right;
+            if (merge.isArray() && merge.size() == 2) {
+                left = merge.get(0).asString();
+                right = merge.get(1).asString();
+            } else {
+                String both = merge.asString("");
+                int space = both.indexOf(' ');
+                if (space < 0) {
+                    throw TokenTable.invalid(origin, "merge " + rank + " is " + merge + ", not two tokens");
+                }
+                left = both.substring(0, space);
+                right = both.substring(space + 1);
+            }
+            int leftId = table.idOf(left);
+            int rightId = table.idOf(right);
+            int id = table.idOf(left + right);
+            if (leftId < 0 || rightId < 0 || id < 0) {
+                throw TokenTable.invalid(origin, "merge " + rank + " (" + merge + ") has a token without an id");
+            }
+            merged.put(leftId, rightId, rank++, id);
+        }
+        return merged;
     }
 
     void put(int left, int right, int rank, int merged) {

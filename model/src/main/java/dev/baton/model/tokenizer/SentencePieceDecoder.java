@@ -45,8 +45,7 @@ final class SentencePieceDecoder implements IncrementalDecoder {
         if (runBytes == 0) {
             return;
         }
-        boolean valid = utf8.complete() && run.indexOf("\uFFFD") < 0;
-        String text = valid ? run.toString() : "\uFFFD".repeat(runBytes);
+        String text = utf8.valid() ? run.toString() : "\uFFFD".repeat(runBytes);
         run.setLength(0);
         runBytes = 0;
         utf8 = new Utf8Decoder();

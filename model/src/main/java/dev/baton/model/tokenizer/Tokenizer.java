@@ -9,8 +9,8 @@ import java.nio.file.Path;
  */
 public interface Tokenizer extends AutoCloseable {
     /**
-     * Reads {@code tokenizer.json} and {@code tokenizer_config.json} of a model folder. Byte-level BPE is encoded by own
-     * code; anything else by the Hugging Face library, see {@link #description()}.
+     * Reads {@code tokenizer.json} and {@code tokenizer_config.json} of a model folder. Byte-level BPE and SentencePiece
+     * BPE are encoded by own code; anything else by the Hugging Face library, see {@link #description()}.
      *
      * @throws dev.baton.model.ModelException NOT_FOUND or INVALID_TOKENIZER
      */

@@ -9,7 +9,7 @@ import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
-/** Chooses between the own encoder and the library. */
+/** Chooses between the own encoders and the library. */
 final class TokenizerLoader {
     private static final JsonMapper JSON = new JsonMapper();
 
@@ -37,7 +37,9 @@ final class TokenizerLoader {
         }
         SpecialTokenTemplate override = config == null ? null : override(root, config, origin);
         try {
-            return ByteLevelBpe.of(root, override, origin);
+            return SentencePieceBpe.isFamily(root)
+                    ? SentencePieceBpe.of(root, override, origin)
+                    : ByteLevelBpe.of(root, override, origin);
         } catch (UnsupportedTokenizerException e) {
             return LibraryTokenizer.of(json, root, override, String.valueOf(e.getMessage()), origin);
         }

@@ -15,6 +15,7 @@ final class Utf8Decoder {
     private int lower = 0x80;
 
     private int upper = 0xBF;
+    private boolean malformed;
 
     void feed(byte[] bytes, int length, StringBuilder out) {
         for (int i = 0; i < length; i++) {
@@ -23,7 +24,7 @@ final class Utf8Decoder {
                 begin(b, out);
             } else if (b < lower || b > upper) {
                 reset();
-                out.append(REPLACEMENT);
+                replace(out);
                 begin(b, out);
             } else {
                 lower = 0x80;
@@ -39,14 +40,14 @@ final class Utf8Decoder {
     /** Ends the text: an unfinished sequence becomes U+FFFD. */
     void finish(StringBuilder out) {
         if (needed > 0) {
-            out.append(REPLACEMENT);
+            replace(out);
             reset();
         }
     }
 
-    /** Whether every byte fed so far belongs to a finished sequence. */
-    boolean complete() {
-        return needed == 0;
+    /** Whether the bytes fed so far are UTF-8, no sequence unfinished. A U+FFFD that was written in them is. */
+    boolean valid() {
+        return needed == 0 && !malformed;
     }
 
     private void begin(int b, StringBuilder out) {
@@ -66,8 +67,13 @@ final class Utf8Decoder {
             lower = b == 0xF0 ? 0x90 : 0x80;
             upper = b == 0xF4 ? 0x8F : 0xBF;
         } else {
-            out.append(REPLACEMENT);
+            replace(out);
         }
+    }
+
+    private void replace(StringBuilder out) {
+        malformed = true;
+        out.append(REPLACEMENT);
     }
 
     private void reset() {
