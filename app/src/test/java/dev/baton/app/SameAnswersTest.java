@@ -44,6 +44,10 @@ class SameAnswersTest {
                 "--pp-size=3 --pp-async-batch-depth=1 --chunked-prefill-size=256",
                 "--pp-size=2 --tp-size=2 --pp-max-micro-batch-size=3",
                 "--dp-size=2",
+                "--tp-size=2 --ep-size=2",
+                "--tp-size=4 --dp-size=2 --enable-dp-attention --ep-size=4 --moe-dense-tp-size=1 --enable-dp-lm-head",
+                "--tp-size=4 --dp-size=4 --enable-dp-attention --moe-a2a-backend=deepep --enable-single-batch-overlap",
+                "--tp-size=2 --enable-deepep-moe --deepep-mode=normal --page-size=16",
             })
     void answersAreThoseOfOneByOne(String flags) {
         try (EngineAssembly assembly = Questions.engine(flags.split(" "))) {
