@@ -116,19 +116,6 @@ final class MatrixRows {
                 .intoMemorySegment(target, 4L * i, ORDER);
     }
 
-    /** {@code count} F32 or BF16 elements as floats, each {@code stride} bytes behind the last. */
-    static void toColumn(DType dtype, long from, int count, long to, long stride) {
-        if (dtype == DType.F32) {
-            for (int i = 0; i < count; i++) {
-                Native.setFloat(to + i * stride, Native.floatAt(from + 4L * i));
-            }
-        } else {
-            for (int i = 0; i < count; i++) {
-                Native.setFloat(to + i * stride, Elements.bf16ToFloat(ALL.get(Native.SHORT, from + 2L * i)));
-            }
-        }
-    }
-
     private static void bf16ToFloats(long from, int count, long to) {
         MemorySegment source = ALL.asSlice(from, 2L * count);
         MemorySegment target = ALL.asSlice(to, 4L * count);

@@ -130,10 +130,12 @@ final class VectorAttention implements CpuWorkers.Task {
         long laneSums = results + 4L * paddedRows * valueWidth;
         long maxima = laneSums + 4L * paddedRows * COUNT;
         long scores = scratch.scores.ensure(4L * paddedRows * POSITIONS);
-        // Keys [POSITIONS, keyWidth], or [headDim, POSITIONS] where they are no values, and values [POSITIONS,
-        // valueWidth] of a block as floats.
-        long keyRows = scratch.cache.ensure(4L * POSITIONS * (keyWidth + (shared ? 0 : valueWidth)));
+        // Keys [POSITIONS, keyWidth], or [keyWidth, POSITIONS] where they are no values, and values [POSITIONS,
+        // valueWidth] of a block as floats; some rows of keys on their way to columns.
+        long keyRows =
+                scratch.cache.ensure(4L * POSITIONS * (keyWidth + (shared ? 0 : valueWidth)) + 4L * COUNT * keyWidth);
         long valueRows = shared ? keyRows : keyRows + 4L * POSITIONS * keyWidth;
+        long someRows = valueRows + 4L * POSITIONS * (shared ? keyWidth : valueWidth);
         int valueStride = shared ? keyWidth : valueWidth;
 
         loadQueries(t, tokens, firstHead, headCount, keyWidth, queries);
@@ -158,7 +160,7 @@ final class VectorAttention implements CpuWorkers.Task {
                         .output(scores, 4L * POSITIONS)
                         .run(0, columns, scratch);
             } else {
-                gatherColumns(tableRow, p, count, kvHead, keyRows);
+                gatherColumns(tableRow, p, count, kvHead, someRows, keyWidth, keyRows);
                 gather(values, tableRow, p, count, kvHead, valueDim, valueRows, valueWidth);
                 int columns = MatrixProduct.roundUp(count);
                 clear(scores, paddedRows * POSITIONS);
@@ -206,17 +208,16 @@ final class VectorAttention implements CpuWorkers.Task {
         }
     }
 
-    /** One head of the keys of positions [p, p + count) as floats, a position a column: [headDim, POSITIONS]. */
-    private void gatherColumns(int tableRow, int p, int count, int kvHead, long to) {
-        Tensor table = batch.slotTable();
-        long slots = Native.address(table) + tableRow * Native.rowBytes(table) + 4L * p;
-        DType dtype = keys.dtype();
-        long first = Native.address(keys) + (long) kvHead * headDim * dtype.bytes();
-        long stride = Native.rowBytes(keys);
-        int rows = keys.rows();
-        for (int j = 0; j < count; j++) {
-            int slot = OpChecks.slot("attention", Native.intAt(slots + 4L * j), rows);
-            MatrixRows.toColumn(dtype, first + slot * stride, headDim, to + 4L * j, 4L * POSITIONS);
+    /**
+     * One head of the keys of positions [p, p + count) as floats, a position a column: [keyWidth, POSITIONS]. Columns up
+     * to a whole vector are written, those behind the last position with what is no longer of use.
+     *
+     * @param some room for [COUNT, keyWidth] floats
+     */
+    private void gatherColumns(int tableRow, int p, int count, int kvHead, long some, int keyWidth, long to) {
+        for (int j = 0; j < count; j += COUNT) {
+            gather(keys, tableRow, p + j, Math.min(COUNT, count - j), kvHead, headDim, some, keyWidth);
+            Columns.fromRows(some, 4L * keyWidth, headDim, to + 4L * j, 4L * POSITIONS);
         }
     }
 
