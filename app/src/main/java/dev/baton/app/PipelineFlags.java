@@ -36,7 +36,6 @@ final class PipelineFlags {
             return;
         }
         refuse(stages, !args.text("disaggregation-mode").equals("null"), "--disaggregation-mode");
-        refuse(stages, shape.dataParallelAttention(), "--enable-dp-attention");
         refuse(stages, shape.allToAll() != AllToAll.NONE, "--moe-a2a-backend deepep");
         refuse(stages, shape.nodes() > 1, "--nnodes " + shape.nodes());
         refuse(stages, args.on("enable-two-batch-overlap"), "--enable-two-batch-overlap");

@@ -119,6 +119,13 @@ class BadCommandLineTest {
     }
 
     @Test
+    void aPipelineWithWhatDoesNotGoWithItNamesBoth() {
+        Ended ended = serve("--pp-size", "2", "--disaggregation-mode", "prefill", "--disaggregation-bootstrap-port", "0");
+        assertThat(ended.line()).contains("--pp-size 2 with --disaggregation-mode is not yet served");
+        assertThat(ended.status()).isEqualTo(1);
+    }
+
+    @Test
     void aModelPathThatIsNotThere() {
         Ended ended = run("serve", "--model-path", folder.resolve("nowhere").toString());
         assertThat(ended.line()).contains("--model-path").contains("nowhere").contains("no such directory");

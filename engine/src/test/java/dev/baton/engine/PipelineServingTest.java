@@ -12,7 +12,6 @@ import dev.baton.engine.parallel.RankGroup;
 import dev.baton.engine.request.EngineRequest;
 import dev.baton.engine.request.RequestOutput;
 import dev.baton.engine.schedule.SchedulerConfig;
-import dev.baton.engine.schedule.StepExecutor;
 import dev.baton.model.tokenizer.Tokenizer;
 import dev.baton.protocol.FinishReason;
 import dev.baton.protocol.SamplingParams;
@@ -22,6 +21,7 @@ import dev.baton.tensor.cpu.CpuOptions;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -144,15 +144,33 @@ class PipelineServingTest {
         }
     }
 
-    private static List<List<Integer>> answers(
-            SchedulerConfig config,
-            int tensorParallel,
-            int stages,
-            PipelineOptions pipeline,
-            int poolTokens,
-            Consumer<RankGroup> prepared,
-            Consumer<String> log) {
-        LoadOptions options = LoadOptions.DEFAULT
+    @Test
+    void aStageThatFailsEndsEveryRequestWithItsCause() {
+        LoadOptions options = loadOptions(1, 3, messages(3), 4096);
+        RankGroup group = loader.start(options, (r, size) -> CpuDevice.open(CpuOptions.of(1)));
+        AtomicInteger layers = new AtomicInteger();
+        group.setLayerListeners(rank -> (plan, layer) -> {
+                    if (rank == 1 && layers.incrementAndGet() == 20) {
+                        throw new IllegalStateException("stage 1 broken on purpose");
+                    }
+                })
+                .join();
+        try (LocalEngine engine = LocalEngine.builder(info(), batches(3).build(), rank -> group)
+                .log(line -> {})
+                .build()) {
+            List<CompletableFuture<List<Integer>>> pending = new ArrayList<>();
+            for (int i = 0; i < PROMPTS.size(); i++) {
+                pending.add(ask(engine, "r" + i, PROMPTS.get(i)));
+            }
+            for (CompletableFuture<List<Integer>> answer : pending) {
+                assertThat(answer).failsWithin(Duration.ofSeconds(60)).withThrowableThat().havingRootCause()
+                        .withMessageContaining("stage 1 broken on purpose");
+            }
+        }
+    }
+
+    private static LoadOptions loadOptions(int tensorParallel, int stages, PipelineOptions pipeline, int poolTokens) {
+        return LoadOptions.DEFAULT
                 .with()
                 .shape(ParallelShape.tensorParallel(tensorParallel).withPipelineParallel(stages))
                 .pipeline(pipeline)
@@ -161,12 +179,25 @@ class PipelineServingTest {
                 .maxStepTokens(2048)
                 .maxTotalTokens(poolTokens)
                 .build();
-        EngineInfo info = new EngineInfo(
+    }
+
+    private static EngineInfo info() {
+        return new EngineInfo(
                 FOLDER.toString(), "", "", loader.config().vocabSize(), CONTEXT, 0, 0, 0, 0, 1, 1, null, 0, 0);
+    }
+
+    private static List<List<Integer>> answers(
+            SchedulerConfig config,
+            int tensorParallel,
+            int stages,
+            PipelineOptions pipeline,
+            int poolTokens,
+            Consumer<RankGroup> prepared,
+            Consumer<String> log) {
+        LoadOptions options = loadOptions(tensorParallel, stages, pipeline, poolTokens);
         RankGroup group = loader.start(options, (r, size) -> CpuDevice.open(CpuOptions.of(1)));
         prepared.accept(group);
-        StepExecutor executor = group;
-        try (LocalEngine engine = LocalEngine.builder(info, config, rank -> executor)
+        try (LocalEngine engine = LocalEngine.builder(info(), config, rank -> group)
                 .endTokenIds(new HashSet<>(loader.config().eosIds()))
                 .log(log)
                 .build()) {
