@@ -120,7 +120,8 @@ class BadCommandLineTest {
 
     @Test
     void aPipelineWithWhatDoesNotGoWithItNamesBoth() {
-        Ended ended = serve("--pp-size", "2", "--disaggregation-mode", "prefill", "--disaggregation-bootstrap-port", "0");
+        Ended ended =
+                serve("--pp-size", "2", "--disaggregation-mode", "prefill", "--disaggregation-bootstrap-port", "0");
         assertThat(ended.line()).contains("--pp-size 2 with --disaggregation-mode is not yet served");
         assertThat(ended.status()).isEqualTo(1);
     }

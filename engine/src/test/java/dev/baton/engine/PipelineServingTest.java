@@ -163,7 +163,10 @@ class PipelineServingTest {
                 pending.add(ask(engine, "r" + i, PROMPTS.get(i)));
             }
             for (CompletableFuture<List<Integer>> answer : pending) {
-                assertThat(answer).failsWithin(Duration.ofSeconds(60)).withThrowableThat().havingRootCause()
+                assertThat(answer)
+                        .failsWithin(Duration.ofSeconds(60))
+                        .withThrowableThat()
+                        .havingRootCause()
                         .withMessageContaining("stage 1 broken on purpose");
             }
         }
