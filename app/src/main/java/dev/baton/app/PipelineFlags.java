@@ -1,7 +1,6 @@
 package dev.baton.app;
 
 import dev.baton.engine.EngineException;
-import dev.baton.engine.arch.AllToAll;
 import dev.baton.engine.parallel.ParallelShape;
 import dev.baton.engine.parallel.PipelineOptions;
 import dev.baton.engine.schedule.SchedulerConfig;
@@ -36,7 +35,6 @@ final class PipelineFlags {
             return;
         }
         refuse(stages, !args.text("disaggregation-mode").equals("null"), "--disaggregation-mode");
-        refuse(stages, shape.allToAll() != AllToAll.NONE, "--moe-a2a-backend deepep");
         refuse(stages, shape.nodes() > 1, "--nnodes " + shape.nodes());
         refuse(stages, args.on("enable-two-batch-overlap"), "--enable-two-batch-overlap");
         refuse(stages, args.on("enable-eplb"), "--enable-eplb");

@@ -2,6 +2,7 @@ package dev.baton.engine.parallel;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.baton.engine.arch.AllToAll;
 import dev.baton.engine.forward.Golden;
 import dev.baton.engine.forward.GoldenRecording;
 import dev.baton.engine.schedule.SchedulerConfig;
@@ -18,23 +19,29 @@ import org.junit.jupiter.params.provider.MethodSource;
 class PipelineLayoutsTest {
     static Stream<Arguments> layouts() {
         ParallelShape two = ParallelShape.tensorParallel(2);
+        ParallelShape groups = two.withDataParallelAttention(2);
+        ParallelShape four = ParallelShape.tensorParallel(4).withDataParallelAttention(2);
         return Stream.of(
-                Arguments.of(two.withPipelineParallel(3), 2, Golden.LLAMA_GQA),
-                Arguments.of(two.withExpertParallel(2).withPipelineParallel(2), 3, Golden.MIXTRAL),
-                Arguments.of(two.withDataParallelAttention(2).withPipelineParallel(2), 2, Golden.QWEN3_MOE),
-                Arguments.of(two.withDataParallelAttention(2).withPipelineParallel(3), 4, Golden.DEEPSEEK),
+                Arguments.of("tp 2", two.withPipelineParallel(3), 2, Golden.LLAMA_GQA),
+                Arguments.of("ep 2", two.withExpertParallel(2).withPipelineParallel(2), 3, Golden.MIXTRAL),
+                Arguments.of("dp attention 2", groups.withPipelineParallel(2), 2, Golden.QWEN3_MOE),
+                Arguments.of("dp attention 2", groups.withPipelineParallel(3), 4, Golden.DEEPSEEK),
+                Arguments.of("dispatch", two.withAllToAll(AllToAll.NORMAL).withPipelineParallel(2), 2, Golden.QWEN3_MOE),
                 Arguments.of(
-                        ParallelShape.tensorParallel(4)
-                                .withDataParallelAttention(2)
-                                .withExpertParallel(4)
-                                .withPipelineParallel(2),
+                        "dp attention 2, dispatch",
+                        groups.withAllToAll(AllToAll.AUTO).withPipelineParallel(2),
+                        3,
+                        Golden.DEEPSEEK_V2),
+                Arguments.of(
+                        "dp attention 2x2, ep 4",
+                        four.withExpertParallel(4).withPipelineParallel(2),
                         3,
                         Golden.DEEPSEEK));
     }
 
-    @ParameterizedTest(name = "{2}: {0}, {1} micro-batches")
+    @ParameterizedTest(name = "{3}: {0}, pp with {2} micro-batches")
     @MethodSource("layouts")
-    void answersAreTheStoredOnes(ParallelShape shape, int microBatches, String model) {
+    void answersAreTheStoredOnes(String name, ParallelShape shape, int microBatches, String model) {
         GoldenRecording golden = GoldenRecording.read(Golden.folder(model));
         List<int[]> prompts = new ArrayList<>();
         List<List<Integer>> expected = new ArrayList<>();
