@@ -26,7 +26,8 @@ class PipelineLayoutsTest {
                 Arguments.of("ep 2", two.withExpertParallel(2).withPipelineParallel(2), 3, Golden.MIXTRAL),
                 Arguments.of("dp attention 2", groups.withPipelineParallel(2), 2, Golden.QWEN3_MOE),
                 Arguments.of("dp attention 2", groups.withPipelineParallel(3), 4, Golden.DEEPSEEK),
-                Arguments.of("dispatch", two.withAllToAll(AllToAll.NORMAL).withPipelineParallel(2), 2, Golden.QWEN3_MOE),
+                Arguments.of(
+                        "dispatch", two.withAllToAll(AllToAll.NORMAL).withPipelineParallel(2), 2, Golden.QWEN3_MOE),
                 Arguments.of(
                         "dp attention 2, dispatch",
                         groups.withAllToAll(AllToAll.AUTO).withPipelineParallel(2),
