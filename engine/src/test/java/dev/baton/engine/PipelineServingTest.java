@@ -97,6 +97,13 @@ class PipelineServingTest {
                 .isEqualTo(alone);
     }
 
+    /** A scheduler that knows nothing of stages plans from the step in flight: the first stage waits for its ids. */
+    @Test
+    void plannedFromTheTokenPoolOneStepAhead() {
+        assertThat(answers(SchedulerConfig.DEFAULT, 1, 2, messages(1), 4096, g -> {}, line -> {}))
+                .isEqualTo(alone);
+    }
+
     @Test
     void onTwoStagesOfTwoTensorParallelRanks() {
         assertThat(answers(batches(3).build(), 2, 2, messages(3), 4096, g -> {}, line -> {}))
