@@ -3,12 +3,14 @@ package dev.baton.app;
 import dev.baton.app.GoldenRun.Path;
 import dev.baton.app.GoldenRun.Setting;
 import dev.baton.app.GoldenRun.Via;
+import dev.baton.engine.EngineException;
 import dev.baton.engine.arch.RopePrecision;
 import dev.baton.engine.check.GoldenFolder;
 import dev.baton.engine.forward.GoldenComparison;
 import dev.baton.engine.forward.GoldenComparison.Tolerance;
 import dev.baton.engine.forward.GoldenRecording;
 import dev.baton.model.DType;
+import dev.baton.model.ModelException;
 import dev.baton.model.config.ModelConfig;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -67,34 +69,44 @@ final class CheckGoldenCommand implements Callable<Integer> {
     @Nullable
     Double tolerance;
 
+    private int passed;
+    private int failed;
+
     @Override
     public Integer call() {
         LogLevels.apply("warning");
         List<Setting> settings = all ? Setting.all() : List.of(setting());
-        int passed = 0;
-        int failed = 0;
         for (java.nio.file.Path folder : folders) {
-            List<String> recordings = GoldenRecording.recordings(folder);
-            if (recordings.isEmpty()) {
-                System.out.println("FAIL " + folder + ": no golden.json and golden.safetensors in it");
+            try {
+                checkFolder(folder, settings);
+            } catch (ModelException | EngineException e) {
+                System.out.println("FAIL " + folder.getFileName() + ": " + e.getMessage());
                 failed++;
-                continue;
-            }
-            ModelConfig config = ModelConfig.read(folder);
-            Map<String, RopePrecision> precisions = new LinkedHashMap<>();
-            recordings.forEach(name -> precisions.put(name, GoldenFolder.ropePrecision(folder, name)));
-            for (Setting setting : settings) {
-                for (Map.Entry<String, RopePrecision> recording : precisions.entrySet()) {
-                    if (check(folder, config, recording.getKey(), recording.getValue(), setting)) {
-                        passed++;
-                    } else {
-                        failed++;
-                    }
-                }
             }
         }
         System.out.println(passed + " passed, " + failed + " failed");
         return failed == 0 ? 0 : 1;
+    }
+
+    private void checkFolder(java.nio.file.Path folder, List<Setting> settings) {
+        List<String> recordings = GoldenRecording.recordings(folder);
+        if (recordings.isEmpty()) {
+            System.out.println("FAIL " + folder + ": no golden.json and golden.safetensors in it");
+            failed++;
+            return;
+        }
+        ModelConfig config = ModelConfig.read(folder);
+        Map<String, RopePrecision> precisions = new LinkedHashMap<>();
+        recordings.forEach(name -> precisions.put(name, GoldenFolder.ropePrecision(folder, name)));
+        for (Setting setting : settings) {
+            for (Map.Entry<String, RopePrecision> recording : precisions.entrySet()) {
+                if (check(folder, config, recording.getKey(), recording.getValue(), setting)) {
+                    passed++;
+                } else {
+                    failed++;
+                }
+            }
+        }
     }
 
     private Setting setting() {

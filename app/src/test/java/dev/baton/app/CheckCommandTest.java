@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -66,10 +67,29 @@ class CheckCommandTest {
     }
 
     @Test
+    void aFolderThatCannotBeServedFailsByItselfAndTheNextIsChecked(@TempDir Path folder) throws IOException {
+        try (Stream<Path> files = Files.list(ServerUnderTest.GOLDEN.resolve("qwen3-qknorm"))) {
+            for (Path file : files.toList()) {
+                Files.copy(file, folder.resolve(file.getFileName()));
+            }
+        }
+        Path config = folder.resolve("config.json");
+        Files.writeString(
+                config, Files.readString(config).replace("\"rope_type\": \"default\"", "\"rope_type\": \"spiral\""));
+        Outcome outcome = check("golden", folder.toString(), golden("mixtral"));
+        assertThat(outcome.lines().getFirst())
+                .startsWith("FAIL " + folder.getFileName())
+                .contains("spiral");
+        assertThat(outcome.lines().get(1)).startsWith("ok   mixtral");
+        assertThat(outcome.lines().getLast()).isEqualTo("1 passed, 1 failed");
+        assertThat(outcome.status()).isEqualTo(1);
+    }
+
+    @Test
     void aSettingThatDoesNotFitIsAFailureThatSaysWhatToDo() {
         assertThat(check("golden", "--page-size=16", golden("mixtral")).lines().getFirst())
                 .contains("add --via engine");
-        assertThat(check("golden", "--tp-size=2", golden("qwen2-bias-tied"))
+        assertThat(check("golden", "--tp-size=8", golden("qwen2-bias-tied"))
                         .lines()
                         .getFirst())
                 .contains("num_attention_heads = 7");
