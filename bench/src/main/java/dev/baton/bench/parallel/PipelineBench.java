@@ -27,6 +27,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 
@@ -71,7 +72,7 @@ public final class PipelineBench {
                 }
             }
         }
-        double one = median(rates.get("1 stage, 1 core"));
+        double one = median(Objects.requireNonNull(rates.get("1 stage, 1 core")));
         rates.forEach((name, all) -> System.out.printf(
                 Locale.ROOT,
                 "%-20s %7.0f tok/s (%.0f to %.0f), %.2f of one core%n",
