@@ -16,7 +16,9 @@ module dev.baton.engine {
     exports dev.baton.engine.disagg.transfer;
     exports dev.baton.engine.forward;
     exports dev.baton.engine.grammar;
+    exports dev.baton.engine.node;
     exports dev.baton.engine.parallel;
+    exports dev.baton.engine.rehearse;
     exports dev.baton.engine.sample;
     exports dev.baton.engine.request;
     exports dev.baton.engine.schedule;

@@ -8,11 +8,16 @@ import dev.baton.engine.LocalEngine;
 import dev.baton.engine.arch.RopePrecision;
 import dev.baton.engine.forward.KernelWarmup;
 import dev.baton.engine.forward.KvMemory;
+import dev.baton.engine.node.NodeProfiles;
+import dev.baton.engine.node.NodeShare;
+import dev.baton.engine.parallel.CommunicatorSupplier;
 import dev.baton.engine.parallel.LoadOptions;
 import dev.baton.engine.parallel.ModelLoader;
 import dev.baton.engine.parallel.ParallelShape;
 import dev.baton.engine.parallel.RankGroup;
+import dev.baton.engine.parallel.RankShare;
 import dev.baton.engine.record.Profiler;
+import dev.baton.engine.rehearse.Rehearsal;
 import dev.baton.engine.schedule.SchedulePolicy;
 import dev.baton.engine.schedule.SchedulerConfig;
 import dev.baton.model.ModelException;
@@ -28,6 +33,7 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
+import java.util.concurrent.CompletableFuture;
 import org.jspecify.annotations.Nullable;
 
 /** A running engine made from launch flags: model, devices, ranks, schedulers, recorder. Owns what it made. */
@@ -41,18 +47,22 @@ public final class EngineAssembly implements AutoCloseable {
     private final @Nullable Tokenizer tokenizer;
     private final Profiler profiler;
     private final Engine engine;
+    /** Null where one JVM has all ranks. */
+    private final @Nullable NodeShare share;
 
     private EngineAssembly(
             ModelLoader loader,
             List<RankGroup> groups,
             @Nullable Tokenizer tokenizer,
             Profiler profiler,
-            Engine engine) {
+            Engine engine,
+            @Nullable NodeShare share) {
         this.loader = loader;
         this.groups = groups;
         this.tokenizer = tokenizer;
         this.profiler = profiler;
         this.engine = engine;
+        this.share = share;
     }
 
     /** What turns an engine into one half of a pair; {@link #NONE} leaves it whole. */
@@ -94,10 +104,10 @@ public final class EngineAssembly implements AutoCloseable {
      */
     static EngineAssembly start(ServerArgs args, RoleWiring role, @Nullable RopePrecision ropePrecision) {
         Path folder = modelFolder(args);
-        LoadOptions.Format format =
-                args.text("load-format").equals("dummy") ? LoadOptions.Format.DUMMY : LoadOptions.Format.SAFETENSORS;
+        LoadOptions.Format format = format(args);
         ModelLoader loader = ModelLoader.open(folder, format, 1);
         List<RankGroup> groups = new ArrayList<>();
+        NodeShare share = null;
         try {
             ModelConfig config = loader.config();
             Devices devices = Devices.of(args, config);
@@ -109,13 +119,16 @@ public final class EngineAssembly implements AutoCloseable {
                     .with()
                     .ropePrecision(ropePrecision)
                     .build();
+            Rehearsal rehearsal = rehearsal(args, shape);
+            if (NodeFlags.areSeveral(args)) {
+                share = NodeFlags.join(args, shape, folder);
+            }
             log("Load weight begin.");
             for (int dp = 0; dp < replicas; dp++) {
-                groups.addAll(loader.startGroups(
-                        options.with()
-                                .threadPrefix(replicas > 1 ? "dp" + dp : "rank")
-                                .build(),
-                        devices.of(dp)));
+                LoadOptions own = options.with()
+                        .threadPrefix(replicas > 1 ? "dp" + dp : "rank")
+                        .build();
+                groups.addAll(startGroups(loader, own, devices, rehearsal, dp, share));
             }
             RankGroup first = groups.getFirst();
             log(String.format(
@@ -132,14 +145,14 @@ public final class EngineAssembly implements AutoCloseable {
             if (devices.compilesWhileRunning() && !args.on("skip-server-warmup")) {
                 warmUp(groups, config);
             }
-            Profiler profiler = new Profiler(groups);
+            Profiler profiler = new Profiler(groups, rehearsal.note());
             LocalEngine.Builder builder = LocalEngine.builder(
                             info(args, config, first), schedulerConfig(args, shape, devices, first, role), groups::get)
                     .dataParallel(groups.size())
                     .dispatch(DispatchPolicy.of(args.text("load-balance-method")))
                     .endTokenIds(new HashSet<>(config.eosIds()))
                     .labels(dp -> label(groups.get(dp), dp))
-                    .profile(profiler)
+                    .profile(share == null ? profiler : new NodeProfiles(share, first, profiler))
                     .tokenizer(tokenizer)
                     .grammars(!"none".equals(args.textOrNull("grammar-backend")));
             Integer seed = args.integerOrNull("random-seed");
@@ -150,14 +163,58 @@ public final class EngineAssembly implements AutoCloseable {
             Engine engine = builder.build();
             role.started();
             announce(engine.info(), args, devices);
-            return new EngineAssembly(loader, groups, tokenizer, profiler, engine);
+            return new EngineAssembly(loader, groups, tokenizer, profiler, engine, share);
         } catch (RuntimeException e) {
+            if (share != null) {
+                share.failed(e);
+                share.close();
+            }
             unload(groups, loader);
             throw e;
         }
     }
 
-    private static Path modelFolder(ServerArgs args) {
+    /** What {@code --rehearse} asks for; said in the log. */
+    static Rehearsal rehearsal(ServerArgs args, ParallelShape shape) {
+        Rehearsal rehearsal = Rehearsal.of(args.texts("rehearse"));
+        rehearsal.requireRanks(shape.worldRanks());
+        if (rehearsal.isOn()) {
+            LOG.log(
+                    Logger.Level.WARNING,
+                    "REHEARSAL: " + rehearsal.note() + ". Times are the model's, not this machine's");
+        }
+        return rehearsal;
+    }
+
+    /**
+     * Starts the ranks of a replica that live in this JVM.
+     *
+     * @param share null where all do
+     * @return the replica's attention groups
+     */
+    static List<RankGroup> startGroups(
+            ModelLoader loader,
+            LoadOptions options,
+            Devices devices,
+            Rehearsal rehearsal,
+            int dp,
+            @Nullable NodeShare share) {
+        ParallelShape shape = options.shape();
+        CommunicatorSupplier communicators = share == null
+                ? CommunicatorSupplier.local(shape, options.pipeline().messages(), options.collectiveDeadline())
+                : share.communicators(shape, options.collectiveDeadline());
+        return loader.startGroups(
+                options,
+                rehearsal.devices(devices.of(dp), dp * shape.replicaRanks()),
+                rehearsal.communicators(communicators),
+                share == null ? RankShare.WHOLE : share);
+    }
+
+    static LoadOptions.Format format(ServerArgs args) {
+        return args.text("load-format").equals("dummy") ? LoadOptions.Format.DUMMY : LoadOptions.Format.SAFETENSORS;
+    }
+
+    static Path modelFolder(ServerArgs args) {
         Path folder = Path.of(args.text("model-path"));
         if (!Files.isDirectory(folder)) {
             throw new EngineException(
@@ -167,7 +224,7 @@ public final class EngineAssembly implements AutoCloseable {
         return folder;
     }
 
-    private static @Nullable Tokenizer tokenizer(ServerArgs args, Path folder, LoadOptions.Format format) {
+    static @Nullable Tokenizer tokenizer(ServerArgs args, Path folder, LoadOptions.Format format) {
         String other = args.textOrNull("tokenizer-path");
         Path from = other == null ? folder : Path.of(other);
         if (args.on("skip-tokenizer-init")) {
@@ -180,7 +237,7 @@ public final class EngineAssembly implements AutoCloseable {
         return Tokenizer.load(from);
     }
 
-    private static LoadOptions loadOptions(
+    static LoadOptions loadOptions(
             ServerArgs args,
             ParallelShape shape,
             ModelConfig config,
@@ -288,6 +345,20 @@ public final class EngineAssembly implements AutoCloseable {
         return engine;
     }
 
+    /** Completes with the reason when ranks on other nodes have gone; never where one JVM has all ranks. */
+    public CompletableFuture<String> lost() {
+        CompletableFuture<String> lost = new CompletableFuture<>();
+        if (share != null) {
+            share.whenOver(end -> {
+                // Node 0 is this one: its own end is no loss.
+                if (end.ended() != 0) {
+                    lost.complete(end.text());
+                }
+            });
+        }
+        return lost;
+    }
+
     /** The model's configuration. */
     public ModelConfig config() {
         return loader.config();
@@ -312,6 +383,9 @@ public final class EngineAssembly implements AutoCloseable {
     public void close() {
         engine.close();
         profiler.close();
+        if (share != null) {
+            share.close();
+        }
         unload(groups, loader);
         if (tokenizer != null) {
             tokenizer.close();

@@ -1,5 +1,7 @@
 package dev.baton.app;
 
+import dev.baton.engine.Engine;
+import dev.baton.engine.EngineException;
 import dev.baton.engine.EngineInfo;
 import dev.baton.model.config.GenerationDefaults;
 import dev.baton.protocol.SamplingParams;
@@ -17,7 +19,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
-import java.util.concurrent.CountDownLatch;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Unmatched;
 
@@ -29,6 +30,7 @@ import picocli.CommandLine.Unmatched;
 final class ServeCommand implements Callable<Integer> {
     private static final Logger LOG = System.getLogger(ServeCommand.class.getName());
     private static final Duration WARMUP = Duration.ofMinutes(10);
+    private static final Duration LAST_ANSWERS = Duration.ofSeconds(3);
 
     @Unmatched
     List<String> words = new ArrayList<>();
@@ -43,7 +45,9 @@ final class ServeCommand implements Callable<Integer> {
         LogLevels.apply(args.text("log-level"));
         LOG.log(Logger.Level.INFO, "server_args=" + args);
         args.warnings().forEach(w -> LOG.log(Logger.Level.WARNING, w));
-        CountDownLatch ended = new CountDownLatch(1);
+        if (NodeFlags.isFollower(args)) {
+            return FollowerNode.serve(args);
+        }
         PdRole role = PdRole.of(args);
         EngineAssembly assembly = EngineAssembly.start(args, role);
         try (BatonServer server = BatonServer.start(config(args, assembly), assembly.engine(), codec(args, assembly))) {
@@ -56,12 +60,22 @@ final class ServeCommand implements Callable<Integer> {
             } else {
                 Warmup.run(server, info.role(), info.dataParallel(), assembly.tokenizer() != null, WARMUP);
             }
-            ended.await();
-            return 0;
+            String reason = assembly.lost().join();
+            LOG.log(Logger.Level.ERROR, "the server ends: " + reason);
+            letRequestsEnd(assembly.engine());
+            throw new EngineException(EngineException.Code.UNAVAILABLE, "the server has ended: " + reason);
         } catch (RuntimeException e) {
             assembly.close();
             role.close();
             throw e;
+        }
+    }
+
+    /** Ranks have gone: every live request is about to get its error. */
+    private static void letRequestsEnd(Engine engine) throws InterruptedException {
+        long until = System.nanoTime() + LAST_ANSWERS.toNanos();
+        while (System.nanoTime() < until && engine.load().stream().anyMatch(l -> l.runningRequests() > 0)) {
+            Thread.sleep(20);
         }
     }
 

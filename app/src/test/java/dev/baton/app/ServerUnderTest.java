@@ -242,6 +242,34 @@ final class ServerUnderTest implements AutoCloseable {
         return sum;
     }
 
+    /** Waits for a line that matches; its first group. */
+    String awaitLine(String regex) {
+        Pattern pattern = Pattern.compile(regex);
+        long end = System.nanoTime() + READY.toNanos();
+        try {
+            while (System.nanoTime() < end && process.isAlive()) {
+                Matcher matcher = pattern.matcher(log());
+                if (matcher.find()) {
+                    return matcher.group(1);
+                }
+                Thread.sleep(20);
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+        throw new AssertionError(name + " never said " + regex + "\n" + logTail());
+    }
+
+    /** Asks any address. */
+    HttpResponse<String> call(String address) {
+        return send(HttpRequest.newBuilder(URI.create(address)).timeout(CALL).build());
+    }
+
+    /** Asks it to end, as Ctrl+C does. */
+    void terminate() {
+        process.destroy();
+    }
+
     /** Kills it as the machine would. */
     void kill() {
         process.destroyForcibly();

@@ -40,6 +40,11 @@ final class LockStep {
         }
     }
 
+    /** Runs a common step that was put together elsewhere. */
+    void follow(List<StepPlan> plans, StepShape shape) {
+        ranks.run(plans, shape, groupOf);
+    }
+
     synchronized CompletableFuture<StepResult> offer(int group, StepPlan plan) {
         CompletableFuture<StepResult> future = new CompletableFuture<>();
         if (closed[group]) {

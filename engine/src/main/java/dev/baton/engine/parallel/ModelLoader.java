@@ -94,26 +94,27 @@ public final class ModelLoader implements AutoCloseable {
         if (options.shape().attentionGroups() > 1) {
             throw new IllegalArgumentException("a replica of several attention groups has several schedulers");
         }
-        return startGroups(options, devices, communicators).getFirst();
+        return startGroups(options, devices, communicators, RankShare.WHOLE).getFirst();
     }
 
-    /** As {@link #startGroups(LoadOptions, DeviceSupplier, CommunicatorSupplier)}, ranks being threads of this JVM. */
+    /** As {@link #startGroups(LoadOptions, DeviceSupplier, CommunicatorSupplier, RankShare)}, ranks being threads of this JVM. */
     public List<RankGroup> startGroups(LoadOptions options, DeviceSupplier devices) {
         return startGroups(
                 options,
                 devices,
                 CommunicatorSupplier.local(
-                        options.shape(), options.pipeline().messages(), options.collectiveDeadline()));
+                        options.shape(), options.pipeline().messages(), options.collectiveDeadline()),
+                RankShare.WHOLE);
     }
 
     /**
-     * Starts one replica. All its groups must be closed before its ranks end.
+     * Starts one replica, or the ranks of it that live in this JVM. All its groups must be closed before its ranks end.
      *
      * @return its attention groups, one a scheduler
      * @throws EngineException CONFIGURATION when the model does not fit the layout or the memory
      */
     public List<RankGroup> startGroups(
-            LoadOptions options, DeviceSupplier devices, CommunicatorSupplier communicators) {
+            LoadOptions options, DeviceSupplier devices, CommunicatorSupplier communicators, RankShare share) {
         ParallelShape shape = options.shape();
         shape.requireFits(config);
         // One stage tells for all whether the layers divide.
@@ -128,6 +129,7 @@ public final class ModelLoader implements AutoCloseable {
                 shape.pipelineParallel(),
                 devices,
                 communicators,
+                share,
                 (rank, device, groups) ->
                         new ModelRunner(config, layout(options, rank), weights, device, groups, runner));
         int groups = shape.attentionGroups();

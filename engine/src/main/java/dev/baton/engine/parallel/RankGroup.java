@@ -50,9 +50,14 @@ public final class RankGroup implements StepExecutor {
         return this;
     }
 
-    /** Number of ranks. */
+    /** Number of ranks, those of other JVMs included. */
     public int size() {
         return size;
+    }
+
+    /** How many of them live in this JVM. */
+    public int ranksHere() {
+        return ranks.here(first, size);
     }
 
     /** Number of the group's first rank in the replica. */
@@ -76,7 +81,7 @@ public final class RankGroup implements StepExecutor {
     }
 
     /**
-     * One rank's runner: its cache and sizes may be read from any thread; everything else belongs to the rank's thread
+     * The runner of a rank that lives here: its cache and sizes may be read from any thread; everything else belongs to the rank's thread
      * ({@link #runBetweenSteps}).
      *
      * @param rank of this group
@@ -87,32 +92,32 @@ public final class RankGroup implements StepExecutor {
 
     @Override
     public int capacityTokens() {
-        return runner(0).cache().capacityTokens();
+        return ranks.anyRunner().cache().capacityTokens();
     }
 
     @Override
     public int maxRows() {
-        return runner(0).options().maxRows();
+        return ranks.anyRunner().options().maxRows();
     }
 
     @Override
     public int contextTokens() {
-        return runner(0).options().contextTokens();
+        return ranks.anyRunner().options().contextTokens();
     }
 
     /** Most tokens of one step. */
     public int maxStepTokens() {
-        return runner(0).options().maxStepTokens();
+        return ranks.anyRunner().options().maxStepTokens();
     }
 
     /** Bytes of one rank's weights. */
     public long weightBytes() {
-        return runner(0).weightBytes();
+        return ranks.anyRunner().weightBytes();
     }
 
     /** Bytes of one rank's KV cache. */
     public long cacheBytes() {
-        return runner(0).cache().bytes();
+        return ranks.anyRunner().cache().bytes();
     }
 
     @Override
@@ -122,6 +127,29 @@ public final class RankGroup implements StepExecutor {
         }
         StepShape single = StepShape.single(plan.tokens(), LogitRows.countOf(plan), plan.mode() == ForwardMode.EXTEND);
         return ranks.run(List.of(plan), single, onlyGroup).getFirst();
+    }
+
+    /**
+     * Runs a common step that another JVM has decided, on the ranks of the replica that live here.
+     *
+     * @param plans one for each attention group
+     */
+    public void follow(List<StepPlan> plans, StepShape step) {
+        if (lockStep != null) {
+            lockStep.follow(plans, step);
+        } else {
+            ranks.run(plans, step, onlyGroup);
+        }
+    }
+
+    /** Runs an action between two steps: what it queues is queued between the same steps on all JVMs. */
+    public void inOrder(Runnable action) {
+        ranks.inOrder(action);
+    }
+
+    /** Whether the rank that chooses the group's tokens lives here. */
+    public boolean choosesHere() {
+        return ranks.here(first + size - size / stages(), 1) > 0;
     }
 
     @Override

@@ -21,7 +21,7 @@ import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * All ranks of one model replica: a daemon thread each, with its own device and communicators. Steps and tasks run on
+ * The ranks of one model replica, or those of them that live in this JVM: a daemon thread each, with its own device and communicators. Steps and tasks run on
  * every rank in the order in which they were queued.
  *
  * <p>When a rank fails in a step, its communicators are aborted, so that no other rank waits for it; that step's futures
@@ -30,13 +30,18 @@ import org.jspecify.annotations.Nullable;
 final class Ranks {
     private static final Duration CLOSE_LIMIT = Duration.ofSeconds(30);
 
+    private final RankShare share;
+    /** Of the ranks that live here. */
     private final List<RankThread> threads = new ArrayList<>();
+
     private final int stages;
     private final AtomicReferenceArray<@Nullable Rank> ranks;
     private final AtomicReference<@Nullable Throwable> failure = new AtomicReference<>();
     private final Object order = new Object();
     private @Nullable Runnable afterClose;
     private boolean closed;
+    /** Steps queued so far; the same number on every JVM. */
+    private long steps;
 
     /** What a rank's thread owns. */
     private record Rank(Device device, RankCommunicators communicators, ModelRunner runner) {}
@@ -47,8 +52,9 @@ final class Ranks {
         ModelRunner make(int rank, Device device, RankCommunicators communicators);
     }
 
-    private Ranks(int size, int stages) {
+    private Ranks(int size, int stages, RankShare share) {
         this.stages = stages;
+        this.share = share;
         this.ranks = new AtomicReferenceArray<>(size);
     }
 
@@ -66,25 +72,25 @@ final class Ranks {
             int stages,
             DeviceSupplier devices,
             CommunicatorSupplier communicators,
+            RankShare share,
             RunnerMaker maker) {
-        Ranks all = new Ranks(size, stages);
-        for (int r = 0; r < size; r++) {
+        Ranks all = new Ranks(size, stages, share);
+        for (int r = share.first(); r < share.first() + share.count(size); r++) {
             int rank = r;
             all.threads.add(new RankThread(name + all.label(r), () -> all.closeRank(rank)));
         }
         try {
             all.onEveryRank(rank -> all.open(rank, size, devices, communicators, maker))
                     .join();
-            int capacity = Integer.MAX_VALUE;
-            int[] fitting = new int[size];
-            all.onEveryRank(rank -> fitting[rank] = all.runner(rank).fittingCapacityTokens())
+            AtomicInteger fitting = new AtomicInteger(Integer.MAX_VALUE);
+            all.onEveryRank(
+                            rank -> fitting.accumulateAndGet(all.runner(rank).fittingCapacityTokens(), Math::min))
                     .join();
-            for (int tokens : fitting) {
-                capacity = Math.min(capacity, tokens);
-            }
-            int smallest = capacity;
+            int smallest = share.agreeOnCapacity(fitting.get());
             all.onEveryRank(rank -> all.runner(rank).allocate(smallest)).join();
+            share.whenLost(all::lost);
         } catch (RuntimeException e) {
+            share.failed(cause(e));
             all.close();
             throw cause(e) instanceof RuntimeException known ? known : e;
         }
@@ -112,9 +118,27 @@ final class Ranks {
         this.afterClose = action;
     }
 
-    /** Number of ranks. */
+    /** Number of ranks, those of other JVMs included. */
     int size() {
         return ranks.length();
+    }
+
+    /** How many of the ranks {@code [first, first + count)} live here. */
+    int here(int first, int count) {
+        return Math.max(0, endHere(first, count) - Math.max(first, share.first()));
+    }
+
+    private int endHere(int first, int count) {
+        return Math.min(first + count, share.first() + threads.size());
+    }
+
+    private boolean isHere(int rank) {
+        return here(rank, 1) > 0;
+    }
+
+    /** The runner of a rank that lives here, whichever: what all have alike may be read of it. */
+    ModelRunner anyRunner() {
+        return runner(share.first());
     }
 
     /** {@code [-ppS]-tpR}: which thread this is. */
@@ -129,14 +153,23 @@ final class Ranks {
         return rank >= firstOfStage && (rank == firstOfStage || groupOf[rank - 1] != groupOf[rank]);
     }
 
-    /** One rank's runner. */
+    /** The rank that chooses a group's tokens. */
+    private int choosing(int group, int[] groupOf) {
+        int rank = size() - size() / stages;
+        while (groupOf[rank] != group) {
+            rank++;
+        }
+        return rank;
+    }
+
+    /** The runner of a rank that lives here. */
     ModelRunner runner(int rank) {
         return Objects.requireNonNull(ranks.get(rank), "the rank has not started")
                 .runner();
     }
 
     /**
-     * Runs one step on every rank.
+     * Runs one step on every rank; JVMs that have others of the ranks are told it first.
      *
      * @param plans one for each attention group
      * @param shape what the groups bring
@@ -145,7 +178,7 @@ final class Ranks {
      */
     List<CompletableFuture<StepResult>> run(List<StepPlan> plans, StepShape shape, int[] groupOf) {
         StepWork work = new StepWork(plans, shape, groupOf);
-        submit(0, size(), work::run, work::refuse);
+        submit(0, size(), work::announce, work::run, work::refuse);
         return work.futures;
     }
 
@@ -156,7 +189,8 @@ final class Ranks {
         private final int[] groupOf;
         private final List<CompletableFuture<StepResult>> futures = new ArrayList<>();
         private final AtomicReferenceArray<@Nullable StepResult> results;
-        private final AtomicInteger remaining = new AtomicInteger(size());
+        private final AtomicInteger remaining = new AtomicInteger(threads.size());
+        private long number;
 
         StepWork(List<StepPlan> plans, StepShape shape, int[] groupOf) {
             this.plans = plans;
@@ -166,6 +200,11 @@ final class Ranks {
             plans.forEach(plan -> futures.add(new CompletableFuture<>()));
         }
 
+        void announce() {
+            number = ++steps;
+            share.announce(plans, shape);
+        }
+
         void run(int rank) {
             int group = groupOf[rank];
             if (failure.get() == null) {
@@ -173,6 +212,7 @@ final class Ranks {
                     StepResult mine = runner(rank).execute(plans.get(group), shape);
                     if (chooses(rank, groupOf)) {
                         results.set(group, mine);
+                        share.report(number, group, mine);
                     }
                 } catch (Throwable t) {
                     fail(rank, t);
@@ -181,14 +221,26 @@ final class Ranks {
             if (remaining.decrementAndGet() > 0) {
                 return;
             }
-            Throwable cause = failure.get();
             for (int g = 0; g < futures.size(); g++) {
-                StepResult done = results.get(g);
-                if (cause != null || done == null) {
-                    futures.get(g).completeExceptionally(unavailable(cause));
-                } else {
-                    futures.get(g).complete(done);
-                }
+                end(g, failure.get());
+            }
+        }
+
+        private void end(int group, @Nullable Throwable cause) {
+            CompletableFuture<StepResult> future = futures.get(group);
+            StepResult done = results.get(group);
+            if (cause == null && done != null) {
+                future.complete(done);
+            } else if (cause == null && !isHere(choosing(group, groupOf))) {
+                share.resultOf(number, group).whenComplete((result, error) -> {
+                    if (error == null) {
+                        future.complete(result);
+                    } else {
+                        future.completeExceptionally(error);
+                    }
+                });
+            } else {
+                future.completeExceptionally(unavailable(cause));
             }
         }
 
@@ -202,6 +254,19 @@ final class Ranks {
         Rank failed = ranks.get(rank);
         if (failed != null) {
             failed.communicators().abort(cause);
+        }
+        share.failed(cause);
+    }
+
+    /** Ranks of another JVM have gone. */
+    private void lost(String reason) {
+        fail(share.first(), new EngineException(EngineException.Code.UNAVAILABLE, reason));
+    }
+
+    /** Runs an action between two steps: what it queues is queued between the same steps on all JVMs. */
+    void inOrder(Runnable action) {
+        synchronized (order) {
+            action.run();
         }
     }
 
@@ -225,17 +290,22 @@ final class Ranks {
     }
 
     /**
-     * Completes when the task has ended on ranks {@code [first, first + count)}, with the first failure if there is one.
+     * Completes when the task has ended on those of ranks {@code [first, first + count)} that live here, with the first
+     * failure if there is one.
      *
      * @param task is given the number of the rank in the replica
      */
     CompletableFuture<Void> onRanks(int first, int count, RankTask task) {
         CompletableFuture<Void> future = new CompletableFuture<>();
-        AtomicInteger remaining = new AtomicInteger(count);
+        AtomicInteger remaining = new AtomicInteger(here(first, count));
+        if (remaining.get() == 0) {
+            return CompletableFuture.completedFuture(null);
+        }
         AtomicReference<@Nullable Throwable> error = new AtomicReference<>();
         submit(
                 first,
                 count,
+                () -> {},
                 rank -> {
                     try {
                         task.run(rank);
@@ -261,21 +331,33 @@ final class Ranks {
         void run(int rank);
     }
 
-    /** Queues work on some ranks, in one order for all; or says why it cannot. */
-    private void submit(int first, int count, RankWork work, Consumer<EngineException> refusal) {
+    /**
+     * Queues work on some ranks, in one order for all; or says why it cannot.
+     *
+     * @param before runs first, in the same order
+     */
+    private void submit(int first, int count, Runnable before, RankWork work, Consumer<EngineException> refusal) {
         synchronized (order) {
             if (closed) {
                 refusal.accept(unavailable(failure.get()));
                 return;
             }
-            for (int r = first; r < first + count; r++) {
+            try {
+                before.run();
+            } catch (RuntimeException e) {
+                fail(share.first(), e);
+                refusal.accept(unavailable(e));
+                return;
+            }
+            for (int r = Math.max(first, share.first()); r < endHere(first, count); r++) {
                 int rank = r;
-                if (!threads.get(r).offer(() -> work.run(rank))) {
+                RankThread thread = threads.get(r - share.first());
+                if (!thread.offer(() -> work.run(rank))) {
                     // The ranks that have it already would wait for this one in a collective.
                     EngineException full = new EngineException(
                             EngineException.Code.INTERNAL,
                             "more than " + RankThread.QUEUE_CAPACITY + " steps wait for "
-                                    + threads.get(r).name());
+                                    + thread.name());
                     fail(rank, full);
                     refusal.accept(full);
                     return;

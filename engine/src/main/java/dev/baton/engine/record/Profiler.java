@@ -31,6 +31,7 @@ public final class Profiler implements ProfileControl, AutoCloseable {
     private static final Logger LOG = System.getLogger(Profiler.class.getName());
 
     private final List<RankGroup> groups;
+    private final String rehearsal;
     private final long anchorNanos = System.nanoTime();
     private final long epochNanos = epochNow();
     private final ExecutorService writer = Executors.newSingleThreadExecutor(
@@ -55,7 +56,16 @@ public final class Profiler implements ProfileControl, AutoCloseable {
 
     /** @param groups one entry a DP rank */
     public Profiler(List<RankGroup> groups) {
+        this(groups, "");
+    }
+
+    /**
+     * @param groups one entry a DP rank
+     * @param rehearsal what of the times is modelled, to be said in every file; empty for nothing
+     */
+    public Profiler(List<RankGroup> groups, String rehearsal) {
         this.groups = List.copyOf(groups);
+        this.rehearsal = rehearsal;
     }
 
     private static long epochNow() {
@@ -78,7 +88,7 @@ public final class Profiler implements ProfileControl, AutoCloseable {
                 return failed("num_steps must be at least 1, got " + steps);
             }
             started = new Running(request, folder(request));
-            started.open = groups.stream().mapToInt(RankGroup::size).sum();
+            started.open = groups.stream().mapToInt(RankGroup::ranksHere).sum();
             running = started;
         }
         LOG.log(
@@ -175,7 +185,8 @@ public final class Profiler implements ProfileControl, AutoCloseable {
                 rank.recordsShapes(),
                 hostName(),
                 epochNanos,
-                anchorNanos);
+                anchorNanos,
+                rehearsal);
     }
 
     private static String hostName() {

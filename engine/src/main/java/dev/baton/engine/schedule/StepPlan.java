@@ -148,6 +148,25 @@ public record StepPlan(
                 none);
     }
 
+    /** The same plan with what follows its answers through their grammars. */
+    public StepPlan withMatchers(@Nullable Matcher[] others) {
+        return new StepPlan(
+                step,
+                mode,
+                rows,
+                tokenStart,
+                starts,
+                slots,
+                inputIds,
+                prefixes,
+                samples,
+                sampling,
+                seeds,
+                logprobs,
+                promptTokens,
+                others);
+    }
+
     /** The same plan with another number. */
     public StepPlan numbered(long number) {
         return new StepPlan(

@@ -18,15 +18,25 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 
 /** A stored checkpoint behind an engine of any layout of one replica. */
-final class LayoutEngine implements AutoCloseable {
+public final class LayoutEngine implements AutoCloseable {
     private final ModelLoader loader;
     final List<RankGroup> groups;
     final LocalEngine engine;
     private int asked;
 
     LayoutEngine(String model, LoadOptions options, SchedulerConfig config) {
-        loader = ModelLoader.open(Golden.folder(model), LoadOptions.Format.SAFETENSORS, 1);
-        groups = loader.startGroups(options, Golden.cpu(CpuKernels.VECTOR, 1));
+        this(model, options, config, ModelLoader.open(Golden.folder(model), LoadOptions.Format.SAFETENSORS, 1));
+    }
+
+    private LayoutEngine(String model, LoadOptions options, SchedulerConfig config, ModelLoader loader) {
+        this(model, options, config, loader, loader.startGroups(options, Golden.cpu(CpuKernels.VECTOR, 1)));
+    }
+
+    /** An engine over ranks that have been started. */
+    public LayoutEngine(
+            String model, LoadOptions options, SchedulerConfig config, ModelLoader loader, List<RankGroup> groups) {
+        this.loader = loader;
+        this.groups = groups;
         EngineInfo info = new EngineInfo(
                 model,
                 "",
@@ -49,7 +59,7 @@ final class LayoutEngine implements AutoCloseable {
     }
 
     /** Greedy answers of a fixed length to all prompts at once. */
-    List<CompletableFuture<List<Integer>>> ask(List<int[]> prompts, int tokens) {
+    public List<CompletableFuture<List<Integer>>> ask(List<int[]> prompts, int tokens) {
         SamplingParams sampling = SamplingParams.DEFAULT.toBuilder()
                 .maxNewTokens(tokens)
                 .temperature(0)
@@ -75,7 +85,7 @@ final class LayoutEngine implements AutoCloseable {
     }
 
     /** When nothing runs, every KV token of every group is free or held by its prefix cache alone. */
-    void assertNothingLeaks() {
+    public void assertNothingLeaks() {
         int total = engine.info().maxTotalTokens();
         await().untilAsserted(() -> assertThat(engine.states()).allSatisfy(state -> {
             assertThat(state.runningRequests() + state.queuedRequests()).isZero();

@@ -12,10 +12,12 @@ public enum FlagType {
     DECIMAL,
     TEXT,
     /** One or more integers until the next flag. */
-    INTEGERS;
+    INTEGERS,
+    /** One or more words until the next flag; given again, it adds. */
+    TEXTS;
 
     /**
-     * The value that the words after a flag give: Boolean, Integer, Double, String or List of Integer.
+     * The value that the words after a flag give: Boolean, Integer, Double, String, or a List of Integer or String.
      *
      * @throws ProtocolException INVALID_FLAG naming the flag and the word
      */
@@ -26,6 +28,7 @@ public enum FlagType {
                 case INTEGER -> Integer.valueOf(words.getFirst());
                 case DECIMAL -> Double.valueOf(words.getFirst());
                 case TEXT -> words.getFirst();
+                case TEXTS -> List.copyOf(words);
                 case INTEGERS -> {
                     List<Integer> numbers = new ArrayList<>();
                     for (String word : words) {

@@ -8,6 +8,7 @@ import static dev.baton.protocol.flag.FlagType.INTEGER;
 import static dev.baton.protocol.flag.FlagType.INTEGERS;
 import static dev.baton.protocol.flag.FlagType.SWITCH;
 import static dev.baton.protocol.flag.FlagType.TEXT;
+import static dev.baton.protocol.flag.FlagType.TEXTS;
 
 import dev.baton.protocol.flag.Flag.Support;
 import java.util.ArrayList;
@@ -94,10 +95,15 @@ public final class LaunchFlags {
                 "auto: float32 on a CPU, as the activations on a GPU");
         add("quantization", TEXT, null, NOT_YET, "weight quantisation method");
         add("revision", TEXT, null, ACCEPTED, "models are local folders");
-        add("nnodes", INTEGER, 1, NOT_YET, "hosts of one server");
-        add("node-rank", INTEGER, 0, NOT_YET, "which of them this is");
-        add("dist-init-addr", TEXT, null, NOT_YET, "host:port of node 0", "nccl-init-addr");
-        add("dist-timeout", INTEGER, null, NOT_YET, "seconds to wait for the other nodes");
+        add("nnodes", INTEGER, 1, SERVED, "hosts of one server");
+        add("node-rank", INTEGER, 0, SERVED, "which of them this is");
+        add("dist-init-addr", TEXT, null, SERVED, "host:port of node 0", "nccl-init-addr");
+        add(
+                "dist-timeout",
+                INTEGER,
+                null,
+                SERVED,
+                "seconds to wait for the other nodes at the start (300), and at most for a sign of life later (30)");
         add(
                 "watchdog-timeout",
                 DECIMAL,
@@ -271,6 +277,12 @@ public final class LaunchFlags {
                 null,
                 SERVED,
                 "Baton: worker threads of each rank; default the cores divided by the ranks");
+        add(
+                "rehearse",
+                TEXTS,
+                null,
+                SERVED,
+                "Baton: link=LATENCY,BANDWIDTH models a network between the ranks, slow-rank=R:FACTOR a slow rank");
         choice(
                 "cpu-kernels",
                 "vector",

@@ -51,7 +51,7 @@ public final class ServerArgs {
             if (equals >= 0) {
                 operands.add(word.substring(equals + 1));
             } else if (flag.type() != FlagType.SWITCH) {
-                int most = flag.type() == FlagType.INTEGERS ? Integer.MAX_VALUE : 1;
+                int most = flag.type() == FlagType.INTEGERS || flag.type() == FlagType.TEXTS ? Integer.MAX_VALUE : 1;
                 while (at < words.size()
                         && operands.size() < most
                         && !words.get(at).startsWith("--")) {
@@ -61,6 +61,9 @@ public final class ServerArgs {
             if (operands.isEmpty() != (flag.type() == FlagType.SWITCH)) {
                 throw invalid("argument --" + flag.name() + ": "
                         + (operands.isEmpty() ? "expected one argument" : "takes no value"));
+            }
+            if (flag.type() == FlagType.TEXTS && values.get(flag.name()) instanceof List<?> before) {
+                before.reversed().forEach(earlier -> operands.addFirst(earlier.toString()));
             }
             values.put(flag.name(), value(flag, operands, warnings));
             given.add(flag.name());
@@ -140,6 +143,13 @@ public final class ServerArgs {
             throw invalid("argument --" + flag + " is required");
         }
         return value;
+    }
+
+    /** The words of a flag that takes several, in order; empty when it was not given. */
+    public List<String> texts(String flag) {
+        return values.get(known(flag)) instanceof List<?> words
+                ? words.stream().map(Object::toString).toList()
+                : List.of();
     }
 
     public @Nullable Integer integerOrNull(String flag) {

@@ -17,7 +17,7 @@ class ServerArgsTest {
                 .collect(Collectors.joining(" "));
         assertThat(pinned)
                 .isEqualTo(
-                        "load-format=auto sampling-defaults=model dtype=auto kv-cache-dtype=auto watchdog-timeout=300.0 log-level=info"
+                        "load-format=auto sampling-defaults=model dtype=auto kv-cache-dtype=auto nnodes=1 node-rank=0 watchdog-timeout=300.0 log-level=info"
                                 + " decode-log-interval=40 stream-interval=1 host=127.0.0.1 port=30000 max-prefill-tokens=16384"
                                 + " page-size=1 schedule-policy=fcfs schedule-conservativeness=1.0 tp-size=1 dp-size=1"
                                 + " load-balance-method=round_robin pp-size=1 pp-async-batch-depth=0 disaggregation-mode=null"
@@ -55,6 +55,14 @@ class ServerArgsTest {
     }
 
     @Test
+    void aFlagOfSeveralWordsTakesThemAllAndAddsWhatIsGivenAgain() {
+        assertThat(ServerArgs.parse(List.of("--rehearse", "a", "b", "--tp=2", "--rehearse", "c", "--rehearse=d"))
+                        .texts("rehearse"))
+                .containsExactly("a", "b", "c", "d");
+        assertThat(ServerArgs.parse(List.of()).texts("rehearse")).isEmpty();
+    }
+
+    @Test
     void everyFlagThatIsNotServedYetSaysSo() {
         for (Flag flag : LaunchFlags.all()) {
             if (flag.support() != Flag.Support.NOT_YET) {
@@ -64,7 +72,7 @@ class ServerArgsTest {
                 case SWITCH -> List.of("--" + flag.name());
                 case INTEGER, INTEGERS -> List.of("--" + flag.name(), "77");
                 case DECIMAL -> List.of("--" + flag.name(), "0.77");
-                case TEXT -> List.of("--" + flag.name(), "something");
+                case TEXT, TEXTS -> List.of("--" + flag.name(), "something");
             };
             assertThatThrownBy(() -> ServerArgs.parse(words))
                     .hasMessageContaining("--" + flag.name() + " is not yet served")

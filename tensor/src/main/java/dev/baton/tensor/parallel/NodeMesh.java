@@ -45,11 +45,10 @@ public final class NodeMesh implements AutoCloseable {
      * Why the mesh is over.
      *
      * @param text for people
-     * @param orderly a node ended as it should
+     * @param ended the node that ended as it should; -1 when something failed
      * @param cause of a failure here; null otherwise
      */
-    public record End(
-            String text, boolean orderly, @Nullable Throwable cause) {}
+    public record End(String text, int ended, @Nullable Throwable cause) {}
 
     /**
      * An open connection to another node.
@@ -216,21 +215,21 @@ public final class NodeMesh implements AutoCloseable {
         String text = StandardCharsets.UTF_8.decode(bytes.flip()).toString();
         link.ended();
         if (frame.kind() == BYE) {
-            over(new End(link.name() + " has ended" + (text.isEmpty() ? "" : ": " + text), true, null), false);
+            over(new End(link.name() + " has ended" + (text.isEmpty() ? "" : ": " + text), link.node(), null), false);
         } else {
-            over(new End(link.name() + ": " + text, false, null), false);
+            over(new End(link.name() + ": " + text, -1, null), false);
         }
     }
 
     private void lost(NodeLink link, IOException e) {
         if (!link.hasEnded()) {
-            over(new End(link.name() + " is gone: " + e.getMessage(), false, null), true);
+            over(new End(link.name() + " is gone: " + e.getMessage(), -1, null), true);
         }
     }
 
     /** Ends the mesh with a reason that every node learns; the first reason stays. */
     public void fail(String text, @Nullable Throwable cause) {
-        over(new End(text, false, cause), true);
+        over(new End(text, -1, cause), true);
     }
 
     private void over(End why, boolean tell) {
@@ -298,7 +297,7 @@ public final class NodeMesh implements AutoCloseable {
             // Closing wakes whoever is blocked in writing to it.
             link.ended();
             link.close();
-            over(new End("nothing was heard of " + link.name() + " for " + silence, false, null), true);
+            over(new End("nothing was heard of " + link.name() + " for " + silence, -1, null), true);
         }
     }
 
@@ -316,7 +315,7 @@ public final class NodeMesh implements AutoCloseable {
         if (end.get() == null) {
             say(BYE, reason);
         }
-        over(new End("this node has ended", true, null), false);
+        over(new End("this node has ended", node, null), false);
         for (NodeLink link : links) {
             if (link != null) {
                 link.ended();

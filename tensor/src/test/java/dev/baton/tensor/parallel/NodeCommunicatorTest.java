@@ -194,7 +194,7 @@ class NodeCommunicatorTest {
             meshes.nodes.get(1).close("it was told to");
             expectPeer(barrier(group.get(0)), "node 1 (test:1) has ended: it was told to");
             assertThat(meshes.nodes.get(0).end())
-                    .satisfies(end -> assertThat(end.orderly()).isTrue());
+                    .satisfies(end -> assertThat(end.ended()).isEqualTo(1));
         }
     }
 

@@ -44,6 +44,9 @@ final class HeaderReader {
             }
             case "baton_dropped_spans" ->
                 notes.add(Json.text(b, from, to) + " older spans had been overwritten when this trace was written");
+            case "baton_rehearsal" ->
+                notes.add("recorded in a rehearsal (" + Json.text(b, from, to)
+                        + "): times are the model's, not the machine's");
             default -> {}
         }
     }

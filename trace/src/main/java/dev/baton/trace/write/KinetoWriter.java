@@ -70,9 +70,12 @@ public final class KinetoWriter {
         if (drained.dropped() > 0) {
             g.writeNumberProperty("baton_dropped_spans", drained.dropped());
         }
+        if (!header.rehearsal().isEmpty()) {
+            g.writeStringProperty("baton_rehearsal", header.rehearsal());
+        }
         g.writeArrayPropertyStart("traceEvents");
         metadata(g, header, "process_name", 0, "name", header.processName());
-        metadata(g, header, "process_labels", 0, "labels", "CPU");
+        metadata(g, header, "process_labels", 0, "labels", labels(header));
         for (Map.Entry<Long, String> thread : header.threadNames().entrySet()) {
             metadata(
                     g,
@@ -99,6 +102,10 @@ public final class KinetoWriter {
 
     private static long epochNanos(TraceHeader header, long nanoTime) {
         return header.epochNanos() + (nanoTime - header.anchorNanos());
+    }
+
+    private static String labels(TraceHeader header) {
+        return header.rehearsal().isEmpty() ? "CPU" : "CPU, REHEARSAL: " + header.rehearsal();
     }
 
     private static void distributedInfo(JsonGenerator g, TraceHeader header) {

@@ -14,6 +14,7 @@ import java.util.Map;
  * @param hostName of this machine
  * @param epochNanos wall clock at {@code anchorNanos}
  * @param anchorNanos {@link System#nanoTime} at {@code epochNanos}
+ * @param rehearsal what of the times was modelled; empty for nothing
  */
 public record TraceHeader(
         RankCoordinates rank,
@@ -23,7 +24,21 @@ public record TraceHeader(
         boolean recordShapes,
         String hostName,
         long epochNanos,
-        long anchorNanos) {
+        long anchorNanos,
+        String rehearsal) {
+    /** Nothing was modelled. */
+    public TraceHeader(
+            RankCoordinates rank,
+            String processName,
+            long processId,
+            Map<Long, String> threadNames,
+            boolean recordShapes,
+            String hostName,
+            long epochNanos,
+            long anchorNanos) {
+        this(rank, processName, processId, threadNames, recordShapes, hostName, epochNanos, anchorNanos, "");
+    }
+
     public TraceHeader {
         threadNames = Map.copyOf(threadNames);
     }

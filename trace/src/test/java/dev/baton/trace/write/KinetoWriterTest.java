@@ -3,6 +3,7 @@ package dev.baton.trace.write;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.baton.trace.RankCoordinates;
+import dev.baton.trace.read.TraceReader;
 import dev.baton.trace.record.Span;
 import dev.baton.trace.record.SpanRing;
 import java.io.IOException;
@@ -78,6 +79,31 @@ class KinetoWriterTest {
         assertThat(drained.spans()).extracting(Span::name).containsExactly("op2", "op3", "op4");
         assertThat(drained.dropped()).isEqualTo(2);
         assertThat(ring.drain().spans()).isEmpty();
+    }
+
+    @Test
+    void aRehearsalIsSaidInTheFileAndWhenItIsRead() throws IOException {
+        TraceHeader plain = header(0);
+        Path file = folder.resolve("rehearsed.trace.json.gz");
+        SpanRing ring = new SpanRing(3);
+        ring.add(Span.Kind.OPERATOR, "op", ANCHOR, ANCHOR + 1000, null);
+        TraceHeader rehearsed = new TraceHeader(
+                plain.rank(),
+                plain.processName(),
+                plain.processId(),
+                plain.threadNames(),
+                true,
+                plain.hostName(),
+                EPOCH,
+                ANCHOR,
+                "link of 50 us and 10 GB/s");
+        new KinetoWriter().write(file, rehearsed, ring.drain());
+        JsonNode trace = read(file);
+        assertThat(trace.get("baton_rehearsal").asString()).isEqualTo("link of 50 us and 10 GB/s");
+        assertThat(named(trace, "process_labels").at("/args/labels").asString())
+                .isEqualTo("CPU, REHEARSAL: link of 50 us and 10 GB/s");
+        assertThat(TraceReader.read(file).getFirst().notes())
+                .anySatisfy(note -> assertThat(note).contains("rehearsal").contains("link of 50 us"));
     }
 
     @Test

@@ -1,0 +1,175 @@
+package dev.baton.app;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
+
+import dev.baton.app.Questions.Question;
+import java.io.IOException;
+import java.net.http.HttpResponse;
+import java.net.http.HttpResponse.BodyHandlers;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import tools.jackson.databind.JsonNode;
+
+/** One server in two processes: its answers are those of one process, and when one ends, so does the other. */
+class TwoNodesTest {
+    private static final Duration END = Duration.ofSeconds(40);
+
+    private final List<ServerUnderTest> processes = new ArrayList<>();
+    private final String address = "127.0.0.1:" + ServerUnderTest.freePort();
+
+    @AfterEach
+    void end() {
+        processes.forEach(ServerUnderTest::close);
+    }
+
+    private ServerUnderTest node(int rank, String... flags) {
+        List<String> words = new ArrayList<>(List.of(
+                "--nnodes=2", "--node-rank=" + rank, "--dist-init-addr=" + address, "--tp-size=2", "--cpu-threads=1"));
+        words.addAll(Arrays.asList(flags));
+        ServerUnderTest process =
+                ServerUnderTest.serveLater("node" + rank, ServerUnderTest.NANO, words.toArray(String[]::new));
+        processes.add(process);
+        return process;
+    }
+
+    private static Map<String, Object> body(Question question) {
+        return Map.of(
+                "input_ids",
+                question.ids(),
+                "sampling_params",
+                Map.of(
+                        "max_new_tokens",
+                        question.sampling().maxNewTokens(),
+                        "temperature",
+                        0,
+                        "stop",
+                        question.sampling().stop()));
+    }
+
+    /** A request that goes on until somebody dies. */
+    private static CompletableFuture<HttpResponse<String>> endless(ServerUnderTest server) {
+        return ServerUnderTest.http()
+                .sendAsync(
+                        server.postRequest(
+                                "/generate",
+                                Map.of(
+                                        "text",
+                                        "What is",
+                                        "sampling_params",
+                                        Map.of("max_new_tokens", 4000, "ignore_eos", true, "temperature", 0))),
+                        BodyHandlers.ofString());
+    }
+
+    private static void awaitDecoding(ServerUnderTest server) {
+        await().atMost(Duration.ofSeconds(40)).until(() -> server.log().contains("Decode batch"));
+    }
+
+    @Test
+    void answersAreThoseOfOneProcessAndEveryRankIsTraced(@TempDir Path traces) throws Exception {
+        ServerUnderTest one = node(1);
+        ServerUnderTest zero = node(0).awaitReady();
+        one.awaitLine("Health checks are answered at port (\\d+)");
+        List<Question> questions = Questions.eight().subList(0, 5);
+        List<List<Integer>> expected;
+        try (EngineAssembly assembly = Questions.engine("--tp-size=2")) {
+            expected = Questions.ids(Questions.together(assembly.engine(), questions));
+        }
+        HttpResponse<String> started = zero.post(
+                "/start_profile", Map.of("output_dir", traces.toString(), "num_steps", 4, "record_shapes", true));
+        assertThat(started.statusCode()).isEqualTo(200);
+        List<List<Integer>> got = new ArrayList<>();
+        for (Question question : questions) {
+            List<Integer> ids = new ArrayList<>();
+            for (JsonNode id :
+                    ServerUnderTest.json(zero.post("/generate", body(question))).path("output_ids")) {
+                ids.add(id.asInt());
+            }
+            got.add(ids);
+        }
+        assertThat(got).isEqualTo(expected);
+        assertSeenAlike(traces);
+
+        CompletableFuture<HttpResponse<String>> answer = endless(zero);
+        awaitDecoding(zero);
+        one.kill();
+        assertThat(answer.get(30, TimeUnit.SECONDS))
+                .satisfies(reply -> assertThat(reply.statusCode()).isEqualTo(500))
+                .satisfies(reply -> assertThat(reply.body()).contains("node 1 (127.0.0.1:"));
+        assertThat(zero.exitStatus(END)).isEqualTo(1);
+        assertThat(zero.log()).contains("baton: the server has ended: node 1 (127.0.0.1:");
+    }
+
+    /** Each node has written its rank's file, of the same steps. */
+    private static void assertSeenAlike(Path traces) {
+        await().atMost(Duration.ofSeconds(30)).untilAsserted(() -> {
+            List<Path> files = files(traces);
+            assertThat(files).hasSize(2);
+            assertThat(files.get(0).toString()).contains("TP-0");
+            assertThat(files.get(1).toString()).contains("TP-1");
+        });
+    }
+
+    private static List<Path> files(Path folder) throws IOException {
+        try (Stream<Path> files = Files.list(folder)) {
+            return files.filter(f -> f.toString().endsWith(".trace.json.gz"))
+                    .sorted()
+                    .toList();
+        }
+    }
+
+    @Test
+    void whenNodeZeroDiesTheOtherEndsWithAnError() {
+        ServerUnderTest one = node(1, "--skip-server-warmup");
+        ServerUnderTest zero = node(0, "--skip-server-warmup").awaitReady();
+        CompletableFuture<HttpResponse<String>> answer = endless(zero);
+        awaitDecoding(zero);
+        zero.kill();
+        assertThat(one.exitStatus(END)).isEqualTo(1);
+        assertThat(one.log()).contains("baton: the server has ended: node 0 (" + address + ") is gone");
+        answer.cancel(true);
+    }
+
+    @Test
+    void whenNodeZeroIsToldToEndTheOtherEndsInGoodOrder() {
+        ServerUnderTest one = node(1, "--skip-server-warmup");
+        ServerUnderTest zero = node(0, "--skip-server-warmup").awaitReady();
+        String port = one.awaitLine("Health checks are answered at port (\\d+)");
+        for (String path : List.of("/health", "/health_generate", "/ping")) {
+            assertThat(one.call("http://127.0.0.1:" + port + path).statusCode()).isEqualTo(200);
+        }
+        assertThat(one.call("http://127.0.0.1:" + port + "/generate").statusCode())
+                .isEqualTo(404);
+        zero.terminate();
+        assertThat(one.exitStatus(END)).isZero();
+        assertThat(one.log()).contains("node 0 (" + address + ") has ended: the server was told to end");
+    }
+
+    @Test
+    void nodesOfDifferentFlagsAreRefusedOnBothSides() {
+        ServerUnderTest one = node(1, "--page-size=16");
+        ServerUnderTest zero = node(0);
+        for (ServerUnderTest node : List.of(zero, one)) {
+            assertThat(node.exitStatus(END)).isEqualTo(1);
+            assertThat(node.log()).contains("--page-size is 16 there and 1 on node 0");
+        }
+    }
+
+    @Test
+    void whatIsNotServedYetOverSeveralNodesIsSaid() {
+        ServerUnderTest node = node(0, "--disaggregation-mode=prefill");
+        assertThat(node.exitStatus(END)).isEqualTo(1);
+        assertThat(node.log()).contains("--disaggregation-mode prefill is not yet served with --nnodes above 1");
+    }
+}

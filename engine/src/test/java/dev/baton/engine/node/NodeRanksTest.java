@@ -1,0 +1,188 @@
+package dev.baton.engine.node;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.baton.engine.EngineException;
+import dev.baton.engine.forward.DirectRun;
+import dev.baton.engine.forward.Golden;
+import dev.baton.engine.forward.GoldenCheck;
+import dev.baton.engine.forward.GoldenComparison;
+import dev.baton.engine.forward.GoldenRecording;
+import dev.baton.engine.parallel.LayoutEngine;
+import dev.baton.engine.parallel.LoadOptions;
+import dev.baton.engine.parallel.ParallelShape;
+import dev.baton.engine.parallel.RankGroup;
+import dev.baton.engine.schedule.ForwardMode;
+import dev.baton.engine.schedule.SchedulerConfig;
+import dev.baton.engine.schedule.StepPlan;
+import dev.baton.engine.schedule.StepResult;
+import dev.baton.protocol.SamplingParams;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** Ranks on several nodes compute what ranks of one JVM compute. */
+class NodeRanksTest {
+    private static final double TOLERANCE = 2e-3;
+
+    static Stream<Arguments> layouts() {
+        return Golden.all()
+                // 7 query heads do not split over 2 ranks.
+                .filter(name -> !name.equals(Golden.QWEN2))
+                .flatMap(name -> Stream.of(
+                        Arguments.of(name, ParallelShape.tensorParallel(2), 2),
+                        name.equals(Golden.LLAMA_GQA) ? Arguments.of(name, ParallelShape.tensorParallel(4), 2) : null,
+                        name.equals(Golden.LLAMA_GQA) ? Arguments.of(name, ParallelShape.tensorParallel(4), 4) : null,
+                        name.equals(Golden.QWEN3_MOE) || name.equals(Golden.DEEPSEEK)
+                                ? Arguments.of(
+                                        name, ParallelShape.tensorParallel(2).withExpertParallel(2), 2)
+                                : null))
+                .filter(java.util.Objects::nonNull);
+    }
+
+    @ParameterizedTest(name = "{0}, {1}, {2} nodes")
+    @MethodSource("layouts")
+    void logitsAndGreedyTokensEqualTheStoredOnes(String name, ParallelShape shape, int nodes) throws Exception {
+        GoldenRecording golden = GoldenRecording.read(Golden.folder(name));
+        LoadOptions options = Golden.options(1).with().shape(shape).build();
+        try (Nodes started = Nodes.start(Golden.folder(name), options, nodes)) {
+            RankGroup group = started.node(0);
+            GoldenCheck.Collector collector = new GoldenCheck.Collector();
+            group.setLogitsListener(collector).join();
+            GoldenComparison.Result result = GoldenCheck.compare(
+                    golden,
+                    new DirectRun(group, group.maxStepTokens()),
+                    collector,
+                    DirectRun.Options.greedy(0).withSlotSeed(7),
+                    true,
+                    GoldenComparison.Tolerance.of(TOLERANCE));
+            assertThat(result.faults()).isEmpty();
+            assertThat(result.tokens()).isEqualTo(4 * 24);
+        }
+    }
+
+    static Stream<Arguments> attentionGroups() {
+        ParallelShape two = ParallelShape.tensorParallel(2).withDataParallelAttention(2);
+        ParallelShape four = ParallelShape.tensorParallel(4).withDataParallelAttention(2);
+        return Stream.of(
+                Arguments.of("a group a node", Golden.QWEN3_MOE, two, 2),
+                Arguments.of("a group a node, ep 2", Golden.DEEPSEEK, two.withExpertParallel(2), 2),
+                Arguments.of("a group over two nodes of four", Golden.LLAMA_GQA, four, 4));
+    }
+
+    @ParameterizedTest(name = "dp attention, {0}: {1}")
+    @MethodSource("attentionGroups")
+    void attentionGroupsOfOtherNodesAnswerToNodeZero(String name, String model, ParallelShape shape, int nodes)
+            throws Exception {
+        GoldenRecording golden = GoldenRecording.read(Golden.folder(model));
+        List<int[]> prompts = new ArrayList<>();
+        List<List<Integer>> expected = new ArrayList<>();
+        for (int round = 0; round < 2; round++) {
+            for (GoldenRecording.Prompt prompt : golden.prompts()) {
+                prompts.add(prompt.ids());
+                expected.add(Arrays.stream(prompt.greedy()).boxed().toList());
+            }
+        }
+        LoadOptions options = Golden.options(1).with().shape(shape).build();
+        SchedulerConfig config = SchedulerConfig.DEFAULT.toBuilder()
+                .maxRunningRequests(8)
+                .chunkedPrefillTokens(64)
+                .build();
+        try (Nodes started = Nodes.start(Golden.folder(model), options, nodes);
+                LayoutEngine server =
+                        new LayoutEngine(model, options, config, started.loader(), started.attentionGroups())) {
+            assertThat(server.ask(prompts.subList(0, 1), 24).getFirst().join()).isEqualTo(expected.getFirst());
+            assertThat(server.ask(prompts, 24).stream().map(CompletableFuture::join)).isEqualTo(expected);
+            server.assertNothingLeaks();
+        }
+    }
+
+    private static StepPlan plan(int step) {
+        return new StepPlan(
+                step,
+                ForwardMode.EXTEND,
+                new int[] {1},
+                new int[] {0, 3},
+                new int[] {0},
+                new int[] {1, 2, 3},
+                new int[] {5, 6, 7},
+                List.of(new StepPlan.Prefix(1, new int[0], new int[0])),
+                new boolean[] {true},
+                new SamplingParams[] {SamplingParams.greedy(1)},
+                new long[] {1},
+                new dev.baton.engine.request.EngineRequest.LogprobSpec[] {null});
+    }
+
+    private static LoadOptions two() {
+        return Golden.options(2);
+    }
+
+    private static void failsEverywhere(Nodes nodes, CompletableFuture<StepResult> step, String... texts) {
+        assertThatThrownBy(() -> step.get(20, TimeUnit.SECONDS))
+                .cause()
+                .isInstanceOfSatisfying(
+                        EngineException.class, e -> assertThat(e.code()).isEqualTo(EngineException.Code.UNAVAILABLE))
+                .hasMessageContainingAll(texts);
+        for (int n = 0; n < 2; n++) {
+            RankGroup group = nodes.node(n);
+            assertThatThrownBy(() -> group.run(plan(9)).get(20, TimeUnit.SECONDS))
+                    .cause()
+                    .isInstanceOf(EngineException.class);
+        }
+    }
+
+    @Test
+    void aNodeThatEndsInTheMiddleFailsTheStepsOfTheOthers() throws Exception {
+        try (Nodes nodes = Nodes.start(Golden.folder(Golden.LLAMA_GQA), two(), 2)) {
+            nodes.node(0).run(plan(1)).get(20, TimeUnit.SECONDS);
+            // Its rank is busy with something else while the step waits for it.
+            CompletableFuture<Void> release = new CompletableFuture<>();
+            nodes.node(1).runBetweenSteps(rank -> release.get(20, TimeUnit.SECONDS));
+            CompletableFuture<StepResult> step = nodes.node(0).run(plan(2));
+            nodes.share(1).close();
+            failsEverywhere(nodes, step, "node 1", "has ended");
+            release.complete(null);
+        }
+    }
+
+    @Test
+    void aRankThatFailsEndsTheStepOnEveryNode() throws Exception {
+        try (Nodes nodes = Nodes.start(Golden.folder(Golden.LLAMA_GQA), two(), 2)) {
+            nodes.node(1)
+                    .setLayerListeners(rank -> (plan, layer) -> {
+                        throw new IllegalStateException("layer " + layer + " is broken");
+                    })
+                    .join();
+            failsEverywhere(nodes, nodes.node(0).run(plan(1)), "node 1", "layer 0 is broken");
+        }
+    }
+
+    @Test
+    void everyNodeHasTheSmallestCapacity() throws Exception {
+        try (Nodes nodes = Nodes.start(Golden.folder(Golden.LLAMA_GQA), two(), 2)) {
+            assertThat(nodes.node(0).capacityTokens())
+                    .isEqualTo(nodes.node(1).capacityTokens())
+                    .isPositive();
+            for (int n = 0; n < 2; n++) {
+                assertThat(nodes.share(n).first()).isEqualTo(n);
+                assertThat(nodes.node(n).size()).isEqualTo(2);
+                assertThat(nodes.node(n).ranksHere()).isEqualTo(1);
+            }
+        }
+    }
+
+    @Test
+    void ranksThatDoNotDivideAreRefusedWithTheArithmetic() {
+        assertThatThrownBy(() -> NodeShare.requireDivides(ParallelShape.tensorParallel(4), 3))
+                .hasMessageContaining("--nnodes 3")
+                .hasMessageContaining("tp * pp = 4 * 1 = 4 = 1 * 3 + 1");
+    }
+}
