@@ -1,6 +1,7 @@
 package dev.baton.lab.experiment;
 
 import dev.baton.lab.client.ServingBenchmarkConfig;
+import dev.baton.lab.report.Expectation;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -24,6 +25,7 @@ import org.jspecify.annotations.Nullable;
  * @param baseline the cell that others are compared with
  * @param quick what {@code --quick} changes
  * @param readyTimeoutSeconds a server that is not ready by then fails the cell
+ * @param expectations what the report concludes from
  */
 public record Experiment(
         String name,
@@ -40,9 +42,11 @@ public record Experiment(
         List<Cell> cells,
         String baseline,
         Quick quick,
-        double readyTimeoutSeconds) {
+        double readyTimeoutSeconds,
+        List<Expectation> expectations) {
     public Experiment {
         cells = List.copyOf(cells);
+        expectations = List.copyOf(expectations);
     }
 
     /** The program that serves. */
@@ -126,6 +130,19 @@ public record Experiment(
      */
     public record Quick(int repeats, int numPrompts, int evaluationPrompts) {}
 
+    /** What {@code --rehearse} models in a cell; empty for nothing. */
+    public String rehearsal(Cell cell) {
+        List<Object> given = new java.util.ArrayList<>();
+        if (flags.get("rehearse") != null) {
+            given.add(flags.get("rehearse"));
+        }
+        cell.servers().stream()
+                .map(server -> server.flags().get("rehearse"))
+                .filter(java.util.Objects::nonNull)
+                .forEach(given::add);
+        return given.isEmpty() ? "" : given.toString();
+    }
+
     /** The same experiment, small: fewer repeats, prompts and questions. */
     public Experiment quickly() {
         return new Experiment(
@@ -143,6 +160,7 @@ public record Experiment(
                 cells,
                 baseline,
                 quick,
-                readyTimeoutSeconds);
+                readyTimeoutSeconds,
+                expectations);
     }
 }

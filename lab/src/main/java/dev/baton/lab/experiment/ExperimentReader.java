@@ -8,6 +8,7 @@ import dev.baton.lab.experiment.Experiment.Quick;
 import dev.baton.lab.experiment.Experiment.Role;
 import dev.baton.lab.experiment.Experiment.Saturation;
 import dev.baton.lab.experiment.Experiment.Server;
+import dev.baton.lab.report.Expectation;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -77,7 +78,8 @@ public final class ExperimentReader {
                 cells,
                 baseline,
                 quick(yaml, workload),
-                yaml.decimal("ready_timeout_seconds", 120, 1));
+                yaml.decimal("ready_timeout_seconds", 120, 1),
+                expectations(yaml, names));
         boolean sameCores = cells.stream().mapToInt(Cell::cores).distinct().count() == 1;
         if (!sameCores && !Boolean.parseBoolean(yaml.text("different_cores", "false"))) {
             throw yaml.fault(
@@ -92,6 +94,34 @@ public final class ExperimentReader {
         }
         yaml.done();
         return experiment;
+    }
+
+    private static List<Expectation> expectations(Yaml yaml, Set<String> cells) {
+        List<Expectation> all = new ArrayList<>();
+        if (!yaml.has("expect")) {
+            return all;
+        }
+        for (Yaml child : yaml.children("expect")) {
+            String metric = child.text("metric");
+            if (!Expectation.metrics().containsKey(metric)) {
+                throw child.fault(
+                        "metric",
+                        "no such figure: '" + metric + "'; figures: "
+                                + String.join(", ", Expectation.metrics().keySet()));
+            }
+            String cell = child.text("cell");
+            if (!cells.contains(cell)) {
+                throw child.fault("cell", "no cell is named '" + cell + "'; cells: " + String.join(", ", cells));
+            }
+            Double least = child.has("at_least") ? child.decimal("at_least", 0, 0) : null;
+            Double most = child.has("at_most") ? child.decimal("at_most", 0, 0) : null;
+            if (least == null && most == null) {
+                throw child.fault("metric", "an expectation needs at_least or at_most, a ratio to the baseline");
+            }
+            all.add(new Expectation(metric, cell, least, most, child.text("holds"), child.text("fails")));
+            child.done();
+        }
+        return all;
     }
 
     private static ServingBenchmarkConfig workload(Yaml yaml) {

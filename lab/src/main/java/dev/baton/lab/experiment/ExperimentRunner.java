@@ -4,6 +4,7 @@ import dev.baton.lab.LabException;
 import dev.baton.lab.evaluate.Evaluation;
 import dev.baton.lab.experiment.Experiment.Cell;
 import dev.baton.lab.launch.Deployment;
+import dev.baton.lab.report.Expectation;
 import dev.baton.lab.report.Summaries;
 import dev.baton.lab.report.Summary;
 import java.io.PrintStream;
@@ -123,6 +124,20 @@ public final class ExperimentRunner {
                 experiment.baseline(),
                 cells,
                 Summaries.compare(experiment.baseline(), cells),
-                List.copyOf(notes));
+                withRehearsals(),
+                Expectation.judge(experiment.expectations(), experiment.baseline(), cells));
+    }
+
+    private List<String> withRehearsals() {
+        List<String> all = new ArrayList<>();
+        for (Cell cell : experiment.cells()) {
+            String rehearsal = experiment.rehearsal(cell);
+            if (!rehearsal.isEmpty()) {
+                all.add("REHEARSAL: in " + cell.name() + " times of " + rehearsal
+                        + " are modelled, they are not this machine's");
+            }
+        }
+        all.addAll(notes);
+        return List.copyOf(all);
     }
 }

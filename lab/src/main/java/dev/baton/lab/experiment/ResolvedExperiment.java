@@ -1,5 +1,6 @@
 package dev.baton.lab.experiment;
 
+import dev.baton.lab.report.Expectation;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -46,6 +47,11 @@ final class ResolvedExperiment {
             map.put("saturation", child);
         }
         map.put(
+                "expect",
+                experiment.expectations().stream()
+                        .map(ResolvedExperiment::expectation)
+                        .toList());
+        map.put(
                 "cells",
                 experiment.cells().stream().map(ResolvedExperiment::cell).toList());
         return new Dump(DumpSettings.builder()
@@ -60,6 +66,21 @@ final class ResolvedExperiment {
                 JsonMapper.shared().convertValue(experiment.workload().toJson(), new TypeReference<>() {});
         all.values().removeIf(java.util.Objects::isNull);
         return all;
+    }
+
+    private static Map<String, Object> expectation(Expectation expectation) {
+        Map<String, Object> map = new LinkedHashMap<>();
+        map.put("metric", expectation.metric());
+        map.put("cell", expectation.cell());
+        if (expectation.atLeast() != null) {
+            map.put("at_least", expectation.atLeast());
+        }
+        if (expectation.atMost() != null) {
+            map.put("at_most", expectation.atMost());
+        }
+        map.put("holds", expectation.holds());
+        map.put("fails", expectation.fails());
+        return map;
     }
 
     private static Map<String, Object> cell(Experiment.Cell cell) {

@@ -51,6 +51,7 @@ public final class HtmlReport {
         summary.notes()
                 .forEach(n ->
                         page.append("<div class=\"note\">").append(escape(n)).append("</div>"));
+        conclusions(page, summary);
         differences(page, summary);
         figures(page, summary);
         for (Path plot : plots) {
@@ -75,6 +76,16 @@ public final class HtmlReport {
             throw new LabException(LabException.Code.IO, "cannot write " + file + ": " + e.getMessage(), e);
         }
         return file;
+    }
+
+    private static void conclusions(StringBuilder page, Summary summary) {
+        if (summary.verdicts().isEmpty()) {
+            return;
+        }
+        page.append("<h2>Conclusion</h2><ul>");
+        summary.verdicts()
+                .forEach(v -> page.append("<li>").append(escape(v.words())).append("</li>"));
+        page.append("</ul>");
     }
 
     private static void differences(StringBuilder page, Summary summary) {

@@ -15,6 +15,9 @@ import java.util.function.ToDoubleFunction;
 public final class Summaries {
     private static final Map<String, Function<Summary.Cell, Spread>> COMPARED = new LinkedHashMap<>();
 
+    /** Every figure that an expectation can name. */
+    static final Map<String, Function<Summary.Cell, Spread>> METRICS = new LinkedHashMap<>();
+
     static {
         COMPARED.put("output_throughput", Summary.Cell::outputThroughput);
         COMPARED.put("mean_ttft_ms", Summary.Cell::meanTtftMs);
@@ -22,6 +25,8 @@ public final class Summaries {
         COMPARED.put("mean_tpot_ms", Summary.Cell::meanTpotMs);
         COMPARED.put("p99_itl_ms", Summary.Cell::p99ItlMs);
         COMPARED.put("mean_e2e_latency_ms", Summary.Cell::meanE2eMs);
+        METRICS.putAll(COMPARED);
+        METRICS.put("full_batch_step_ms", Summaries::fullBatchStepMs);
     }
 
     private Summaries() {}
@@ -49,6 +54,18 @@ public final class Summaries {
                 answers.outcomes().isEmpty() ? null : answers.total().accuracy(),
                 byDomain,
                 ranks);
+    }
+
+    /** A figure of a cell over its repeats. */
+    static Spread spread(String metric, Summary.Cell cell) {
+        return java.util.Objects.requireNonNull(METRICS.get(metric), metric).apply(cell);
+    }
+
+    /** The slowest rank's median step of each repeat: the others wait for it. */
+    private static Spread fullBatchStepMs(Summary.Cell cell) {
+        Map<Integer, Double> slowest = new java.util.TreeMap<>();
+        cell.ranks().forEach(rank -> slowest.merge(rank.repeat(), rank.medianStepMs(), Math::max));
+        return Spread.of(slowest.values().stream().mapToDouble(d -> d).toArray());
     }
 
     private static Spread spread(List<ServingMetrics> runs, ToDoubleFunction<ServingMetrics> figure) {

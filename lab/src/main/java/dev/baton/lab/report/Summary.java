@@ -16,6 +16,7 @@ import org.jspecify.annotations.Nullable;
  * @param cells one entry a cell, in the experiment's order
  * @param comparisons each cell against the baseline, metric by metric
  * @param notes what a reader must know: refused figures with the reason, a busy machine, failures
+ * @param verdicts what became of what was expected
  */
 public record Summary(
         String experiment,
@@ -25,7 +26,21 @@ public record Summary(
         String baseline,
         List<Cell> cells,
         List<Comparison> comparisons,
-        List<String> notes) {
+        List<String> notes,
+        List<Verdict> verdicts) {
+
+    /** Nothing was expected. */
+    public Summary(
+            String experiment,
+            String description,
+            String startedAt,
+            double seconds,
+            String baseline,
+            List<Cell> cells,
+            List<Comparison> comparisons,
+            List<String> notes) {
+        this(experiment, description, startedAt, seconds, baseline, cells, comparisons, notes, List.of());
+    }
 
     /**
      * @param repeats runs that ended
@@ -99,6 +114,17 @@ public record Summary(
             double medianStepMs,
             double tokensPerSecond,
             @Nullable Double logTokensPerSecond) {}
+
+    /**
+     * What became of an expectation.
+     *
+     * @param ratio of the medians, cell over baseline
+     * @param holds whether it is as expected
+     * @param largerThanSpread true when the two ranges over the repeats do not touch
+     * @param words the conclusion
+     */
+    public record Verdict(
+            String metric, String cell, double ratio, boolean holds, boolean largerThanSpread, String words) {}
 
     /**
      * @param metric key of the figure

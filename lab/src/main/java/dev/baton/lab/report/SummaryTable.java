@@ -42,6 +42,10 @@ public final class SummaryTable {
             summary.comparisons()
                     .forEach(c -> table.append("  ").append(c.words()).append('\n'));
         }
+        if (!summary.verdicts().isEmpty()) {
+            table.append("\nConclusion:\n");
+            summary.verdicts().forEach(v -> table.append("  ").append(v.words()).append('\n'));
+        }
         summary.notes().forEach(n -> table.append("note: ").append(n).append('\n'));
         return table.toString();
     }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.baton.lab.LabException;
+import dev.baton.lab.report.Expectation;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -53,9 +54,31 @@ class ExperimentReaderTest {
         assertThat(experiment.quickly().workload().numPrompts()).isEqualTo(8);
     }
 
+    private static final String EXPECTS = """
+            expect:
+              - {metric: output_throughput, cell: two, at_least: 1.2, holds: "good", fails: "bad"}
+            """;
+
+    @Test
+    void expectationsNameAFigureACellAndABound() {
+        assertThat(new ExperimentReader(root).parse("trial.yaml", GOOD + EXPECTS).expectations())
+                .containsExactly(new Expectation("output_throughput", "two", 1.2, null, "good", "bad"));
+        fails(GOOD + EXPECTS.replace("output_throughput", "speed"), "no such figure: 'speed'");
+        fails(GOOD + EXPECTS.replace("cell: two", "cell: three"), "no cell is named 'three'");
+        fails(GOOD + EXPECTS.replace("at_least: 1.2, ", ""), "at_least or at_most");
+    }
+
+    @Test
+    void aRehearsalIsKnownByItsCell() {
+        String rehearsed = GOOD.replace("{page-size: 4}", "{rehearse: 'link=1ms,1GB/s'}");
+        Experiment experiment = new ExperimentReader(root).parse("trial.yaml", rehearsed);
+        assertThat(experiment.rehearsal(experiment.cells().get(0))).isEmpty();
+        assertThat(experiment.rehearsal(experiment.cells().get(1))).isEqualTo("[link=1ms,1GB/s]");
+    }
+
     @Test
     void whatIsWrittenOutReadsBackTheSame() {
-        Experiment experiment = new ExperimentReader(root).parse("trial.yaml", GOOD);
+        Experiment experiment = new ExperimentReader(root).parse("trial.yaml", GOOD + EXPECTS);
         String resolved = ResolvedExperiment.yaml(experiment);
         assertThat(ResolvedExperiment.yaml(new ExperimentReader(root).parse("resolved.yaml", resolved)))
                 .isEqualTo(resolved);

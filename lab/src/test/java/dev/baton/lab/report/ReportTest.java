@@ -26,7 +26,10 @@ class ReportTest {
                 .contains("decode TP-0 full-batch tok/s - 4000 (bs 16, 4.0 ms)")
                 .contains("output_throughput: a 100.0, b<c 150.0 (x1.50), larger than the spread of the repeats")
                 .contains("mean_ttft_ms: a 10.00, b<c 11.00 (x1.10), within the spread of the repeats")
-                .contains("note: one thing to know");
+                .contains("note: one thing to know")
+                .contains("Conclusion:")
+                .contains("output_throughput of b<c is x1.50 of a (expected at least x1.4): it pays.\n")
+                .contains("mean_ttft_ms of b<c is x1.10 of a (expected at most x1.05): later. (The repeats overlap");
     }
 
     @Test
@@ -44,6 +47,8 @@ class ReportTest {
                 .contains("b&lt;c")
                 .doesNotContain("b<c")
                 .contains("&lt;b&gt;")
+                .contains("<h2>Conclusion</h2>")
+                .contains("of b&lt;c is x1.50 of a")
                 .contains("yes: larger than the spread")
                 .contains("no: within the spread");
         assertThat(page)
@@ -69,7 +74,13 @@ class ReportTest {
                 "a",
                 cells,
                 Summaries.compare("a", cells),
-                List.of("one thing to know"));
+                List.of("one thing to know"),
+                Expectation.judge(
+                        List.of(
+                                new Expectation("output_throughput", "b<c", 1.4, null, "it pays.", "it does not pay."),
+                                new Expectation("mean_ttft_ms", "b<c", null, 1.05, "as soon.", "later.")),
+                        "a",
+                        cells));
     }
 
     private static Summary.Cell cell(
