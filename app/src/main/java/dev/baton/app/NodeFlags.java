@@ -1,6 +1,7 @@
 package dev.baton.app;
 
 import dev.baton.engine.EngineException;
+import dev.baton.engine.arch.AllToAll;
 import dev.baton.engine.node.NodeJoin;
 import dev.baton.engine.node.NodeOptions;
 import dev.baton.engine.node.NodeShare;
@@ -93,7 +94,7 @@ final class NodeFlags {
         if (shape.pipelineParallel() > 1) {
             throw notYet("--pp-size " + shape.pipelineParallel());
         }
-        if (shape.allToAll() != ParallelShape.AllToAll.NONE) {
+        if (shape.allToAll() != AllToAll.NONE) {
             throw notYet("--moe-a2a-backend deepep");
         }
         if (args.text("device").equals("cuda")) {

@@ -19,6 +19,7 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -113,8 +114,7 @@ public final class NodeShare implements RankShare, AutoCloseable {
         for (int rank = 0; rank < ranks; rank++) {
             int self = rank;
             RankCommunicators groups = CommunicatorSupplier.of(shape, rank, members -> {
-                channels.putIfAbsent(members, NodeMessages.CHANNEL + 1 + channels.size());
-                int channel = channels.get(members);
+                int channel = channels.computeIfAbsent(members, m -> NodeMessages.CHANNEL + 1 + channels.size());
                 // Of a rank that lives elsewhere, only the numbering matters.
                 return nodeOf(self) == mesh.node()
                         ? opened.computeIfAbsent(members, m -> group(m, channel, deadline))
@@ -131,7 +131,7 @@ public final class NodeShare implements RankShare, AutoCloseable {
                         EngineException.Code.CONFIGURATION,
                         "--nnodes above 1 needs --device cpu: collectives between hosts read host memory");
             }
-            return here.get(rank);
+            return Objects.requireNonNull(here.get(rank), () -> "rank " + rank + " lives elsewhere");
         };
     }
 

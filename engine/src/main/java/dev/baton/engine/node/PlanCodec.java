@@ -8,6 +8,7 @@ import dev.baton.protocol.SamplingParams;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
  * How a {@link StepPlan} travels to other nodes. Matchers stay where they are: only the rank that chooses tokens has them.
@@ -82,7 +83,7 @@ final class PlanCodec {
             sampling[b] = params;
         }
         long[] seeds = in.longs();
-        LogprobSpec[] logprobs = new LogprobSpec[sequences];
+        @Nullable LogprobSpec[] logprobs = new LogprobSpec[sequences];
         for (int b = 0; b < sequences; b++) {
             logprobs[b] = in.nullable(() -> new LogprobSpec(in.intValue(), in.intValue(), in.ints()));
         }

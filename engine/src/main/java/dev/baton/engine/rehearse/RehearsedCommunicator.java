@@ -49,6 +49,25 @@ final class RehearsedCommunicator implements Communicator {
         link.pass(link.model().reduceScatter(size(), bytes(out)));
     }
 
+    /** What a rank keeps for itself does not travel. */
+    @Override
+    public void allToAll(Tensor x, int[] sendRows, Tensor out, int[] receiveRows) {
+        communicator.allToAll(x, sendRows, out, receiveRows);
+        long rowBytes = (long) x.columns() * x.dtype().bytes();
+        link.pass(link.model().allToAll(others(sendRows) * rowBytes, others(receiveRows) * rowBytes));
+    }
+
+    private long others(int[] rows) {
+        return java.util.Arrays.stream(rows).asLongStream().sum() - rows[rank()];
+    }
+
+    @Override
+    public void exchangeCounts(int[] send, int[] receive) {
+        communicator.exchangeCounts(send, receive);
+        long bytes = Integer.BYTES * (size() - 1L);
+        link.pass(link.model().allToAll(bytes, bytes));
+    }
+
     @Override
     public void broadcast(Tensor x, int root) {
         communicator.broadcast(x, root);

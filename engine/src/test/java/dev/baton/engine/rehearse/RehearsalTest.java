@@ -77,6 +77,13 @@ class RehearsalTest {
         assertThat(passed(3, (c, arena) -> c.reduceScatter(tensor(arena, 6), tensor(arena, 2))))
                 .containsOnly(2 * 7_000 + 2L * 800);
         assertThat(passed(3, (c, arena) -> c.broadcast(tensor(arena, 6), 1))).containsOnly(2 * 7_000 + 2_400L);
+        assertThat(passed(2, (c, arena) -> {
+                    int[] rows = {1, 3};
+                    int[] come = {rows[c.rank()], rows[c.rank()]};
+                    c.allToAll(tensor(arena, 4), rows, tensor(arena, 6), come);
+                }))
+                .as("rank 0 sends 3 rows and gets 1, rank 1 the other way round")
+                .containsOnly(7_000 + 1_200L);
         assertThat(passed(4, (c, arena) -> c.barrier())).containsOnly(2 * 7_000L);
         assertThat(passed(5, (c, arena) -> c.barrier())).containsOnly(3 * 7_000L);
     }
