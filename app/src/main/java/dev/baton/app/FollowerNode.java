@@ -50,7 +50,8 @@ final class FollowerNode {
                     GrammarCompiler grammars = grammars(args, loader, folder, format)) {
                 groups = EngineAssembly.startGroups(loader, options, devices, rehearsal, 0, share);
                 try (Profiler profiler = new Profiler(groups, rehearsal.note())) {
-                    follower.follow(groups, profiler, spec -> grammars.compile(spec).matcher());
+                    follower.follow(
+                            groups, profiler, spec -> grammars.compile(spec).matcher());
                     LOG.log(
                             Logger.Level.INFO,
                             "node " + args.integer("node-rank") + " has ranks " + share.first() + " to "

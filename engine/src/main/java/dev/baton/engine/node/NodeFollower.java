@@ -62,7 +62,8 @@ public final class NodeFollower {
                 case STEP -> step(body);
                 case PROFILE_START ->
                     answer(body.longValue(), following().profiles.start(profile(body)));
-                case PROFILE_STOP -> answer(body.longValue(), following().profiles.stop());
+                case PROFILE_STOP ->
+                    answer(body.longValue(), following().profiles.stop());
                 case CAPACITY, DONE, RESULT -> throw new IllegalStateException("only node 0 is told " + kind);
             }
         } catch (InterruptedException e) {

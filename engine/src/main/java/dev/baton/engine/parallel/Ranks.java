@@ -83,8 +83,7 @@ final class Ranks {
             all.onEveryRank(rank -> all.open(rank, size, devices, communicators, maker))
                     .join();
             AtomicInteger fitting = new AtomicInteger(Integer.MAX_VALUE);
-            all.onEveryRank(
-                            rank -> fitting.accumulateAndGet(all.runner(rank).fittingCapacityTokens(), Math::min))
+            all.onEveryRank(rank -> fitting.accumulateAndGet(all.runner(rank).fittingCapacityTokens(), Math::min))
                     .join();
             int smallest = share.agreeOnCapacity(fitting.get());
             all.onEveryRank(rank -> all.runner(rank).allocate(smallest)).join();
@@ -356,8 +355,7 @@ final class Ranks {
                     // The ranks that have it already would wait for this one in a collective.
                     EngineException full = new EngineException(
                             EngineException.Code.INTERNAL,
-                            "more than " + RankThread.QUEUE_CAPACITY + " steps wait for "
-                                    + thread.name());
+                            "more than " + RankThread.QUEUE_CAPACITY + " steps wait for " + thread.name());
                     fail(rank, full);
                     refusal.accept(full);
                     return;

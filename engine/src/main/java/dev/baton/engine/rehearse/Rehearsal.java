@@ -21,7 +21,8 @@ public record Rehearsal(@Nullable LinkModel link, Map<Integer, Double> slowRanks
     /** Nothing is modelled. */
     public static final Rehearsal OFF = new Rehearsal(null, Map.of());
 
-    private static final Pattern LINK = Pattern.compile("link=(\\d+(?:\\.\\d+)?)(ns|us|ms|s),(\\d+(?:\\.\\d+)?)([KMG]?)(B|b)/s");
+    private static final Pattern LINK =
+            Pattern.compile("link=(\\d+(?:\\.\\d+)?)(ns|us|ms|s),(\\d+(?:\\.\\d+)?)([KMG]?)(B|b)/s");
     private static final Pattern SLOW = Pattern.compile("slow-rank=(\\d+):(\\d+(?:\\.\\d+)?)");
 
     public Rehearsal {
@@ -129,9 +130,7 @@ public record Rehearsal(@Nullable LinkModel link, Map<Integer, Double> slowRanks
         }
         return (rank, ranks) -> {
             Double factor = slowRanks.get(firstRank + rank);
-            return factor == null
-                    ? real.open(rank, ranks)
-                    : SlowDevice.of(real.open(rank, ranks), factor, Clock.REAL);
+            return factor == null ? real.open(rank, ranks) : SlowDevice.of(real.open(rank, ranks), factor, Clock.REAL);
         };
     }
 

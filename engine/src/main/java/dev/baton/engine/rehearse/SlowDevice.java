@@ -16,8 +16,8 @@ final class SlowDevice {
     /** @param factor at least 1 */
     static Device of(Device device, double factor, Clock clock) {
         Ops slow = ops(device.ops(), factor, clock);
-        InvocationHandler handler = (proxy, method, arguments) ->
-                method.getName().equals("ops") ? slow : call(method, device, arguments);
+        InvocationHandler handler =
+                (proxy, method, arguments) -> method.getName().equals("ops") ? slow : call(method, device, arguments);
         return (Device) Proxy.newProxyInstance(Device.class.getClassLoader(), new Class<?>[] {Device.class}, handler);
     }
 

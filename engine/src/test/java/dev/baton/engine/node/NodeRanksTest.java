@@ -100,7 +100,8 @@ class NodeRanksTest {
                 LayoutEngine server =
                         new LayoutEngine(model, options, config, started.loader(), started.attentionGroups())) {
             assertThat(server.ask(prompts.subList(0, 1), 24).getFirst().join()).isEqualTo(expected.getFirst());
-            assertThat(server.ask(prompts, 24).stream().map(CompletableFuture::join)).isEqualTo(expected);
+            assertThat(server.ask(prompts, 24).stream().map(CompletableFuture::join))
+                    .isEqualTo(expected);
             server.assertNothingLeaks();
         }
     }

@@ -70,8 +70,7 @@ class RehearsalTest {
     @Test
     void collectivesTakeWhatTheFormulaSaysOnEveryRank() throws Exception {
         // 6 rows of 400 bytes.
-        assertThat(passed(3, (c, arena) -> c.allReduce(tensor(arena, 6))))
-                .containsOnly(4 * 7_000 + 2L * 2 * 2_400 / 3);
+        assertThat(passed(3, (c, arena) -> c.allReduce(tensor(arena, 6)))).containsOnly(4 * 7_000 + 2L * 2 * 2_400 / 3);
         assertThat(passed(3, (c, arena) -> c.allGather(tensor(arena, 2), tensor(arena, 6))))
                 .containsOnly(2 * 7_000 + 2L * 800);
         assertThat(passed(3, (c, arena) -> c.reduceScatter(tensor(arena, 6), tensor(arena, 2))))
@@ -119,8 +118,8 @@ class RehearsalTest {
         long ready = clock.nanoTime() + 500;
         // In memory the bytes moved in no time.
         Transfer.Moved moved = new Transfer.Moved(6, 2_400, clock.nanoTime(), ready, ready + 1);
-        PointToPoint link = new RehearsedPointToPoint(
-                always(moved), new RankLink(MODEL, clock), new RankLink(MODEL, clock), clock);
+        PointToPoint link =
+                new RehearsedPointToPoint(always(moved), new RankLink(MODEL, clock), new RankLink(MODEL, clock), clock);
         Transfer early = link.receive(0, List.of());
         assertThat(early.isDone()).isFalse();
         assertThat(early.await()).isEqualTo(new Transfer.Moved(6, 2_400, ready - 500, ready, ready + 9_400));
@@ -214,8 +213,8 @@ class RehearsalTest {
     @ValueSource(strings = {"link=50,10GB/s", "link=50us", "link=50us,0GB/s", "slow-rank=1", "slow-rank=1:0.5", "wan"})
     void whatIsNotUnderstoodIsRefusedWithAnExample(String word) {
         assertThatThrownBy(() -> Rehearsal.of(List.of(word)))
-                .isInstanceOfSatisfying(EngineException.class, e -> assertThat(e.code())
-                        .isEqualTo(EngineException.Code.CONFIGURATION))
+                .isInstanceOfSatisfying(
+                        EngineException.class, e -> assertThat(e.code()).isEqualTo(EngineException.Code.CONFIGURATION))
                 .hasMessageContaining("--rehearse")
                 .hasMessageContaining(word);
     }
@@ -225,11 +224,12 @@ class RehearsalTest {
         ParallelShape shape = ParallelShape.tensorParallel(2);
         try (Device device = CpuDevice.open(CpuOptions.of(1))) {
             CommunicatorSupplier real = CommunicatorSupplier.local(shape, LONG);
-            var groups = Rehearsal.of(List.of("link=1us,1GB/s")).communicators(real).join(0, device);
+            var groups =
+                    Rehearsal.of(List.of("link=1us,1GB/s")).communicators(real).join(0, device);
             assertThat(groups.tensor().communicator()).isInstanceOf(RehearsedCommunicator.class);
-            assertThat(groups.all()).allSatisfy(member -> assertThat(
-                            member.communicator() instanceof RehearsedCommunicator)
-                    .isEqualTo(member.size() > 1));
+            assertThat(groups.all())
+                    .allSatisfy(member -> assertThat(member.communicator() instanceof RehearsedCommunicator)
+                            .isEqualTo(member.size() > 1));
             assertThat(Rehearsal.OFF.communicators(real)).isSameAs(real);
         }
     }

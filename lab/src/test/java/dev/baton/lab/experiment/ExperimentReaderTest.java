@@ -61,7 +61,9 @@ class ExperimentReaderTest {
 
     @Test
     void expectationsNameAFigureACellAndABound() {
-        assertThat(new ExperimentReader(root).parse("trial.yaml", GOOD + EXPECTS).expectations())
+        assertThat(new ExperimentReader(root)
+                        .parse("trial.yaml", GOOD + EXPECTS)
+                        .expectations())
                 .containsExactly(new Expectation("output_throughput", "two", 1.2, null, "good", "bad"));
         fails(GOOD + EXPECTS.replace("output_throughput", "speed"), "no such figure: 'speed'");
         fails(GOOD + EXPECTS.replace("cell: two", "cell: three"), "no cell is named 'three'");
