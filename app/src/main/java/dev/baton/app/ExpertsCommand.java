@@ -8,6 +8,7 @@ import dev.baton.trace.expert.Eplb;
 import dev.baton.trace.expert.ExpertAssessment;
 import dev.baton.trace.expert.ExpertCounts;
 import dev.baton.trace.expert.ExpertFile;
+import dev.baton.trace.expert.ExpertWriter;
 import dev.baton.trace.expert.Placement;
 import dev.baton.trace.report.ExpertReport;
 import java.nio.file.Path;
@@ -114,7 +115,7 @@ final class ExpertsCommand implements Callable<Integer> {
         if (write != null && !isFit) {
             System.err.println("baton: no placement is written from counts that are not fit for it");
         } else if (write != null) {
-            ExpertFile.write(
+            ExpertWriter.placement(
                     Eplb.balance(counts.counts(), counts.experts() + redundant[0], groups, nodes, ep[0]), write);
             System.out.println("wrote " + write + " (EP " + ep[0] + ", " + redundant[0] + " redundant experts)");
         }

@@ -32,7 +32,12 @@ public final class Eplb {
         return hierarchical(weight, slots, 1, 1, gpus);
     }
 
-    private static Placement hierarchical(double[][] weight, int slots, int groups, int nodes, int gpus) {
+    /**
+     * As {@link #balance}, but refuses groups that the nodes do not divide.
+     *
+     * @throws TraceException MALFORMED naming the numbers that do not divide
+     */
+    static Placement hierarchical(double[][] weight, int slots, int groups, int nodes, int gpus) {
         int experts = weight.length == 0 ? 0 : weight[0].length;
         divides(experts, groups, "experts", "groups");
         divides(groups, nodes, "groups", "nodes");

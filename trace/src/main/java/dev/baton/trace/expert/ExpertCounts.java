@@ -27,7 +27,8 @@ public record ExpertCounts(String source, double[][] counts, int steps) {
     /**
      * Why no placement should be planned from these counts; empty when they are fit for it.
      *
-     * @param topK experts a token goes to: no expert can get more than {@code experts / topK} times the mean
+     * @param topK experts a token goes to: no expert can get more than {@code experts / topK} times the mean. The last
+     *     layer may have fewer tokens than the others
      */
     public List<String> faults(int topK) {
         List<String> faults = new ArrayList<>();
@@ -44,7 +45,10 @@ public record ExpertCounts(String source, double[][] counts, int steps) {
         for (int layer : moe) {
             double sum = Arrays.stream(counts[layer]).sum();
             worst = Math.max(worst, skew(counts[layer]));
-            lowest = Math.min(lowest, sum);
+            // An engine may compute the last layer for those tokens only whose logits are wanted, as Baton does.
+            if (layer < moe[moe.length - 1] || moe.length == 1) {
+                lowest = Math.min(lowest, sum);
+            }
             highest = Math.max(highest, sum);
             if (Arrays.stream(counts[layer]).anyMatch(c -> c < 0)) {
                 faults.add("layer " + layer + " has negative counts: the counter overflowed");

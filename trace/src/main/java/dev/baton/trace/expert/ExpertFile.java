@@ -1,21 +1,21 @@
 package dev.baton.trace.expert;
 
 import dev.baton.trace.TraceException;
-import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
-import tools.jackson.core.JsonGenerator;
-import tools.jackson.core.ObjectWriteContext;
-import tools.jackson.core.json.JsonFactory;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
-/** Files with expert counts: {@code logical_count} as JSON or in a recorder's {@code .pt}; and files with placements. */
+/**
+ * Reads files with expert counts or placements: JSON ({@code logical_count}, {@code physical_to_logical_map}, a recorder's
+ * {@code records}) and what {@code torch.save} made of the same ({@code .pt}).
+ */
 public final class ExpertFile {
     private ExpertFile() {}
 
@@ -27,61 +27,149 @@ public final class ExpertFile {
      */
     public static ExpertCounts read(Path file) {
         String name = String.valueOf(file.getFileName());
-        return name.endsWith(".json") ? json(file, name) : torch(file, name);
+        ExpertCounts counts = counts(content(file), name);
+        if (counts == null) {
+            throw malformed(
+                    file + " holds neither logical_count [layers][experts] nor records with global_physical_count", null);
+        }
+        return counts;
     }
 
-    private static ExpertCounts json(Path file, String name) {
+    /**
+     * What {@code --init-expert-location} says: {@code trivial}, JSON text, or a file.
+     *
+     * @throws TraceException IO or MALFORMED naming the file and what is missing
+     */
+    public static InitialLocation location(String text) {
+        if (text.equals("trivial")) {
+            return new InitialLocation.Trivial();
+        }
+        boolean inline = text.stripLeading().startsWith("{");
+        String source = inline ? "the JSON of --init-expert-location" : text;
+        Map<?, ?> content = inline ? json(text, source) : content(Path.of(text));
+        if (content.get("physical_to_logical_map") instanceof TorchFile.Tensor map) {
+            if (map.shape().length != 2) {
+                throw malformed(
+                        source + ": physical_to_logical_map must be [layers][slots], it has "
+                                + Arrays.toString(map.shape()),
+                        null);
+            }
+            int[][] rows = new int[map.shape()[0]][map.shape()[1]];
+            for (int i = 0; i < map.values().length; i++) {
+                rows[i / map.shape()[1]][i % map.shape()[1]] = (int) map.values()[i];
+            }
+            return new InitialLocation.Map(source, rows);
+        }
+        ExpertCounts counts = counts(content, source);
+        if (counts == null) {
+            throw malformed(source + " has neither physical_to_logical_map nor logical_count", null);
+        }
+        return new InitialLocation.Counts(counts);
+    }
+
+    /** The top level of a file, arrays of numbers as tensors. */
+    private static Map<?, ?> content(Path file) {
+        if (!Files.isRegularFile(file)) {
+            throw new TraceException(
+                    TraceException.Code.IO, file + ": there is no such file", new java.io.FileNotFoundException());
+        }
+        if (String.valueOf(file.getFileName()).endsWith(".json")) {
+            try {
+                return tensors(JsonMapper.shared().readTree(file.toFile()), file.toString());
+            } catch (JacksonException e) {
+                throw malformed(file + " is no JSON: " + e.getOriginalMessage(), e);
+            }
+        }
+        return TorchFile.read(file) instanceof Map<?, ?> map ? map : Map.of();
+    }
+
+    private static Map<?, ?> json(String text, String source) {
         try {
-            JsonNode counts = JsonMapper.shared().readTree(file.toFile()).path("logical_count");
-            if (!counts.isArray()
-                    || counts.isEmpty()
-                    || !counts.get(0).isArray()
-                    || counts.get(0).isEmpty()) {
-                throw malformed(file, "has no logical_count of [layers][experts]", new IllegalArgumentException(name));
-            }
-            boolean hasSteps = counts.get(0).get(0).isArray();
-            JsonNode first = hasSteps ? counts.get(0) : counts;
-            int steps = hasSteps ? counts.size() : 1;
-            double[] values = new double[steps * first.size() * first.get(0).size()];
-            int at = 0;
-            for (JsonNode step : hasSteps ? counts : List.of(counts)) {
-                for (JsonNode layer : step) {
-                    for (JsonNode value : layer) {
-                        values[at++] = value.asDouble();
-                    }
-                }
-            }
-            int[] shape = {steps, first.size(), first.get(0).size()};
-            if (at != values.length) {
-                throw malformed(file, "has layers of different lengths", new IllegalArgumentException(name));
-            }
-            return summed(name, shape, values);
-        } catch (JacksonException | IndexOutOfBoundsException e) {
-            throw malformed(file, "is no JSON with logical_count", e);
+            return tensors(JsonMapper.shared().readTree(text), source);
+        } catch (JacksonException e) {
+            throw malformed(source + " is no JSON: " + e.getOriginalMessage(), e);
         }
     }
 
-    private static ExpertCounts torch(Path file, String name) {
-        Object content = TorchFile.read(file);
-        if (content instanceof Map<?, ?> map) {
-            if (map.get("logical_count") instanceof TorchFile.Tensor tensor) {
-                int[] shape = tensor.shape();
-                if (shape.length == 2) {
-                    return summed(name, new int[] {1, shape[0], shape[1]}, tensor.values());
-                }
-                if (shape.length == 3) {
-                    return summed(name, shape, tensor.values());
-                }
-            }
-            ExpertCounts perPass = perPass(map, name);
-            if (perPass != null) {
-                return perPass;
+    private static Map<String, Object> tensors(JsonNode root, String source) {
+        Map<String, Object> map = new java.util.HashMap<>();
+        for (String key : List.of("logical_count", "physical_to_logical_map", "last_physical_to_logical_map")) {
+            if (root.path(key).isArray()) {
+                map.put(key, tensor(root.path(key), source + ": " + key));
             }
         }
-        throw malformed(
-                file,
-                "holds neither logical_count [layers][experts] nor records with global_physical_count",
-                new IllegalArgumentException(name));
+        if (root.path("records").isArray()) {
+            List<Object> records = new ArrayList<>();
+            for (JsonNode pass : root.path("records")) {
+                JsonNode count = pass.path("global_physical_count");
+                records.add(
+                        count.isArray()
+                                ? Map.of("global_physical_count", tensor(count, source + ": global_physical_count"))
+                                : Map.of());
+            }
+            map.put("records", records);
+        }
+        return map;
+    }
+
+    /** Nested arrays of one depth and lengths that agree. */
+    private static TorchFile.Tensor tensor(JsonNode array, String what) {
+        List<Integer> shape = new ArrayList<>();
+        for (JsonNode node = array; node.isArray(); node = node.get(0)) {
+            shape.add(node.size());
+            if (node.isEmpty()) {
+                throw malformed(what + " has an empty array", null);
+            }
+        }
+        int[] sizes = shape.stream().mapToInt(Integer::intValue).toArray();
+        long total = 1;
+        for (int size : sizes) {
+            total *= size;
+        }
+        if (total > 1 << 27) {
+            throw malformed(what + " has " + total + " numbers", null);
+        }
+        double[] values = new double[(int) total];
+        int filled = fill(array, sizes, 0, values, 0, what);
+        if (filled != values.length) {
+            throw uneven(what);
+        }
+        return new TorchFile.Tensor(sizes, values);
+    }
+
+    private static int fill(JsonNode node, int[] sizes, int depth, double[] values, int at, String what) {
+        if (depth == sizes.length) {
+            if (!node.isNumber()) {
+                throw malformed(what + " holds " + node + " where a number belongs", null);
+            }
+            values[at] = node.asDouble();
+            return at + 1;
+        }
+        if (!node.isArray() || node.size() != sizes[depth]) {
+            throw uneven(what);
+        }
+        int next = at;
+        for (JsonNode child : node) {
+            next = fill(child, sizes, depth + 1, values, next, what);
+        }
+        return next;
+    }
+
+    private static TraceException uneven(String what) {
+        return malformed(what + " has rows of different lengths", null);
+    }
+
+    private static @Nullable ExpertCounts counts(Map<?, ?> content, String name) {
+        if (content.get("logical_count") instanceof TorchFile.Tensor tensor) {
+            int[] shape = tensor.shape();
+            if (shape.length == 2) {
+                return summed(name, new int[] {1, shape[0], shape[1]}, tensor.values());
+            }
+            if (shape.length == 3) {
+                return summed(name, shape, tensor.values());
+            }
+        }
+        return perPass(content, name);
     }
 
     /** Records of single passes count physical slots; the last placement says which expert each slot held. */
@@ -101,7 +189,11 @@ public final class ExpertFile {
                     && pass.get("global_physical_count") instanceof TorchFile.Tensor physical
                     && physical.values().length == layers * slots) {
                 for (int i = 0; i < physical.values().length; i++) {
-                    counts[i / slots][(int) placement.values()[i]] += physical.values()[i];
+                    int expert = (int) placement.values()[i];
+                    if (expert < 0) {
+                        throw malformed(name + ": last_physical_to_logical_map names expert " + expert, null);
+                    }
+                    counts[i / slots][expert] += physical.values()[i];
                 }
                 passes++;
             }
@@ -117,28 +209,8 @@ public final class ExpertFile {
         return new ExpertCounts(name, counts, shape[0]);
     }
 
-    private static TraceException malformed(Path file, String what, Exception cause) {
-        return new TraceException(TraceException.Code.MALFORMED, file + " " + what, cause);
-    }
-
-    /**
-     * Writes a placement as SGLang's {@code --init-expert-location FILE.json} and Baton's take it:
-     * {@code physical_to_logical_map}.
-     *
-     * @throws TraceException IO naming the file
-     */
-    public static void write(Placement placement, Path file) {
-        try (JsonGenerator g =
-                new JsonFactory().createGenerator(ObjectWriteContext.empty(), Files.newOutputStream(file))) {
-            g.writeStartObject();
-            g.writeArrayPropertyStart("physical_to_logical_map");
-            for (int[] layer : placement.physicalToLogical()) {
-                g.writeArray(layer, 0, layer.length);
-            }
-            g.writeEndArray();
-            g.writeEndObject();
-        } catch (IOException e) {
-            throw new TraceException(TraceException.Code.IO, "cannot write " + file + ": " + e.getMessage(), e);
-        }
+    private static TraceException malformed(String what, @Nullable Exception cause) {
+        return new TraceException(
+                TraceException.Code.MALFORMED, what, cause == null ? new IllegalArgumentException(what) : cause);
     }
 }

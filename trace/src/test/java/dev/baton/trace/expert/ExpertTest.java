@@ -141,11 +141,106 @@ class ExpertTest {
     @Test
     void placementsAreWrittenAsSglangReadsThem() throws IOException {
         Path file = folder.resolve("location.json");
-        ExpertFile.write(Eplb.global(README, 16, 8), file);
+        ExpertWriter.placement(Eplb.global(README, 16, 8), file);
         JsonNode map = JsonMapper.shared().readTree(file.toFile()).get("physical_to_logical_map");
         assertThat(map.size()).isEqualTo(2);
         assertThat(map.get(0).size()).isEqualTo(16);
         assertThat(map.get(0).get(1).asInt()).isEqualTo(6);
+    }
+
+    @Test
+    void locationsAreReadFromFilesAndFromTheCommandLine() throws IOException {
+        assertThat(ExpertFile.location("trivial")).isInstanceOf(InitialLocation.Trivial.class);
+        Path file = folder.resolve("placement.json");
+        Placement placement = Eplb.global(README, 16, 8);
+        ExpertWriter.placement(placement, file);
+        for (String text : List.of(file.toString(), Files.readString(file))) {
+            assertThat(ExpertFile.location(text))
+                    .isInstanceOfSatisfying(
+                            InitialLocation.Map.class,
+                            map -> assertThat(map.physicalToLogical())
+                                    .isDeepEqualTo(placement.physicalToLogical()));
+        }
+        assertThat(ExpertFile.location("{\"logical_count\": [[[1, 2.5], [0, 4]], [[1, 0], [0, 1]]]}"))
+                .isInstanceOfSatisfying(InitialLocation.Counts.class, c -> {
+                    assertThat(c.counts().steps()).isEqualTo(2);
+                    assertThat(c.counts().counts()).isDeepEqualTo(new double[][] {{2, 2.5}, {0, 5}});
+                });
+        assertThat(ExpertFile.location(resource("recorder.pt").toString())).isInstanceOf(InitialLocation.Counts.class);
+        assertThatThrownBy(() -> ExpertFile.location("{\"logical_counts\": [[1]]}"))
+                .hasMessageContaining("neither physical_to_logical_map nor logical_count");
+        assertThatThrownBy(() -> ExpertFile.location("{\"logical_count\": [[1, 2], [3]]}"))
+                .hasMessageContaining("logical_count has rows of different lengths");
+        assertThatThrownBy(() -> ExpertFile.location("{\"physical_to_logical_map\": [[1, \"a\"]]}"))
+                .hasMessageContaining("where a number belongs");
+        assertThatThrownBy(() -> ExpertFile.location("nowhere.json")).hasMessageContaining("nowhere.json");
+    }
+
+    @Test
+    void recordingsAreWrittenAsTheyAreRead() {
+        Path file = folder.resolve("counts.json");
+        ExpertWriter.counts(file, List.of(new int[][] {{1, 2}, {0, 0}}, new int[][] {{3, 4}, {0, 0}}), 0.5);
+        ExpertCounts counts = ExpertFile.read(file);
+        assertThat(counts.steps()).isEqualTo(2);
+        assertThat(counts.counts()).isDeepEqualTo(new double[][] {{4, 6}, {0, 0}});
+        assertThat(JsonMapper.shared()
+                        .readTree(file.toFile())
+                        .get("average_utilization_rate_over_window")
+                        .asDouble())
+                .isEqualTo(0.5);
+        Path passes = folder.resolve("passes.json");
+        ExpertWriter.passes(
+                passes,
+                3,
+                List.of(new ExpertWriter.Pass(
+                        7,
+                        new int[][] {{1, 2, 4}},
+                        new ExpertWriter.Tokens(
+                                new int[] {5}, new int[] {0}, new int[] {1}, "EXTEND", new int[][][] {{{1, 0}}}))),
+                new int[][] {{1, 0, 1}});
+        assertThat(ExpertFile.read(passes).counts()).isDeepEqualTo(new double[][] {{2, 5}});
+        JsonNode record = JsonMapper.shared().readTree(passes.toFile()).at("/records/0");
+        assertThat(record.get("rank").asInt()).isEqualTo(3);
+        assertThat(record.at("/topk_ids_of_layer/0/0/0").asInt()).isEqualTo(1);
+    }
+
+    @Test
+    void algorithmsAreChosenByName() {
+        assertThat(EplbAlgorithm.of("auto").place(README, 16, 4, 2, 8).physicalToLogical()[0])
+                .isEqualTo(Eplb.balance(README, 16, 4, 2, 8).physicalToLogical()[0]);
+        assertThat(EplbAlgorithm.of("auto").place(README, 16, 0, 2, 8).physicalToLogical()[0])
+                .isEqualTo(Eplb.global(README, 16, 8).physicalToLogical()[0]);
+        assertThat(EplbAlgorithm.of("deepseek").place(README, 16, 4, 2, 8).physicalToLogical()[0])
+                .isEqualTo(Eplb.global(README, 16, 8).physicalToLogical()[0]);
+        EplbAlgorithm hierarchical = EplbAlgorithm.of("deepseek_hierarchical");
+        assertThat(hierarchical.place(README, 16, 4, 2, 8).physicalToLogical()[1])
+                .isEqualTo(Eplb.balance(README, 16, 4, 2, 8).physicalToLogical()[1]);
+        assertThatThrownBy(() -> hierarchical.place(README, 16, 3, 2, 8))
+                .hasMessage("3 groups cannot be shared evenly by 2 nodes");
+        assertThatThrownBy(() -> EplbAlgorithm.of("deepseek_vec"))
+                .hasMessageContaining("choose from auto, deepseek, deepseek_hierarchical");
+    }
+
+    /** What a placement gives on the recordings, layers 3 and up, beside the contiguous one's. */
+    @Test
+    void eplbBalancesRealRecordings() {
+        for (String name : List.of("prefill_in4096", "decode_in2000out100", "decode_in1000out1000")) {
+            ExpertCounts counts = ExpertFile.read(RealFiles.get("experts/" + name + ".json"));
+            for (int gpus : new int[] {8, 32}) {
+                Placement contiguous = Placement.trivial(61, 256, 256, gpus);
+                Placement eplb = Eplb.global(counts.counts(), 288, gpus);
+                System.out.printf(
+                        java.util.Locale.ROOT,
+                        "%s, EP %d: contiguous %.3f, EPLB with 32 redundant %.4f%n",
+                        name,
+                        gpus,
+                        contiguous.balancedness(counts),
+                        eplb.balancedness(counts));
+                assertThat(eplb.balancedness(counts))
+                        .isGreaterThan(0.98)
+                        .isGreaterThan(contiguous.balancedness(counts) + 0.3);
+            }
+        }
     }
 
     @Test
