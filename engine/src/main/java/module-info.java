@@ -11,6 +11,7 @@ module dev.baton.engine {
 
     exports dev.baton.engine;
     exports dev.baton.engine.arch;
+    exports dev.baton.engine.balance;
     exports dev.baton.engine.check;
     exports dev.baton.engine.disagg;
     exports dev.baton.engine.disagg.transfer;

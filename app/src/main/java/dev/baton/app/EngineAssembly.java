@@ -16,6 +16,7 @@ import dev.baton.engine.parallel.ModelLoader;
 import dev.baton.engine.parallel.ParallelShape;
 import dev.baton.engine.parallel.RankGroup;
 import dev.baton.engine.parallel.RankShare;
+import dev.baton.engine.record.ExpertRecorder;
 import dev.baton.engine.record.Profiler;
 import dev.baton.engine.rehearse.Rehearsal;
 import dev.baton.engine.schedule.SchedulePolicy;
@@ -153,6 +154,7 @@ public final class EngineAssembly implements AutoCloseable {
                     .endTokenIds(new HashSet<>(config.eosIds()))
                     .labels(dp -> label(groups.get(dp), dp))
                     .profile(share == null ? profiler : new NodeProfiles(share, first, profiler))
+                    .experts(ExpertRecorder.of(groups))
                     .tokenizer(tokenizer)
                     .grammars(!"none".equals(args.textOrNull("grammar-backend")));
             Integer seed = args.integerOrNull("random-seed");
@@ -254,6 +256,7 @@ public final class EngineAssembly implements AutoCloseable {
                 .format(format)
                 .shape(shape)
                 .dispatch(ParallelFlags.dispatch(args))
+                .experts(ExpertFlags.options(args))
                 .cacheType(devices.cacheType())
                 .contextTokens(context == null ? 0 : context)
                 .maxRunningRequests(running)

@@ -48,6 +48,11 @@ public interface Engine extends AutoCloseable {
     /** Stops the profile and completes when every rank has written its file; fails when none is in progress. */
     CompletableFuture<Void> stopProfile();
 
+    /** Recording of the experts' loads. */
+    default ExpertControl experts() {
+        return ExpertControl.NONE;
+    }
+
     /** One entry a DP rank. */
     List<RankLoad> load();
 

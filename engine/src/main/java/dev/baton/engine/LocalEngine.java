@@ -52,6 +52,7 @@ public final class LocalEngine implements Engine {
     private final DispatchPolicy dispatch;
     private final @Nullable Tokenizer tokenizer;
     private final ProfileControl profile;
+    private final ExpertControl experts;
     private final GrammarCompiler grammars;
     private final boolean constrained;
     private final long seed;
@@ -67,6 +68,7 @@ public final class LocalEngine implements Engine {
         this.dispatch = b.dispatch;
         this.tokenizer = b.tokenizer;
         this.profile = b.profile;
+        this.experts = b.experts;
         this.seed = b.seed;
         this.refused = b.refused;
         this.constrained = b.constrained;
@@ -278,6 +280,11 @@ public final class LocalEngine implements Engine {
     }
 
     @Override
+    public ExpertControl experts() {
+        return experts;
+    }
+
+    @Override
     public List<RankLoad> load() {
         return loops.stream().map(SchedulerLoop::load).toList();
     }
@@ -332,6 +339,7 @@ public final class LocalEngine implements Engine {
         private @Nullable Tokenizer tokenizer;
         private RoleQueues.Factory roles = (scheduler, executor, rank) -> new UnifiedRole(scheduler);
         private ProfileControl profile = ProfileControl.NONE;
+        private ExpertControl experts = ExpertControl.NONE;
         private IntFunction<List<StepObserver>> observers = rank -> List.of();
         private IntFunction<RankLabel> labels = rank -> RankLabel.NONE;
         private boolean cuda;
@@ -379,6 +387,12 @@ public final class LocalEngine implements Engine {
         /** Who records profiles. */
         public Builder profile(ProfileControl control) {
             profile = control;
+            return this;
+        }
+
+        /** Who records the experts' loads. */
+        public Builder experts(ExpertControl control) {
+            experts = control;
             return this;
         }
 

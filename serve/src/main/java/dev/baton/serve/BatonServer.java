@@ -119,6 +119,9 @@ public final class BatonServer implements AutoCloseable {
         routes.add("GET POST", "/start_profile", control::startProfile);
         routes.add("GET POST", "/stop_profile", control::stopProfile);
         routes.add("GET POST", "/end_profile", control::stopProfile);
+        routes.add("GET POST", "/start_expert_distribution_record", control::startExpertRecord);
+        routes.add("GET POST", "/stop_expert_distribution_record", control::stopExpertRecord);
+        routes.add("GET POST", "/dump_expert_distribution_record", control::dumpExpertRecord);
         var tokens = new TokenHandler(requests.codec(), info.vocabularySize(), info.contextTokens());
         routes.add("POST", "/tokenize", tokens::tokenize);
         routes.add("POST", "/v1/tokenize", tokens::tokenize);

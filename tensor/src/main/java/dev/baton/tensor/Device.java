@@ -47,6 +47,16 @@ public interface Device extends AutoCloseable {
         return null;
     }
 
+    /**
+     * Copies between two tensors of this device, of one dtype and shape.
+     *
+     * @throws TensorException UNAVAILABLE on a device that cannot
+     */
+    default void copy(Tensor from, Tensor to) {
+        throw new TensorException(
+                TensorException.Code.UNAVAILABLE, info().kind() + " devices do not copy tensors of any type");
+    }
+
     /** Copies host memory into a dense tensor. */
     void toDevice(MemorySegment host, Tensor target);
 

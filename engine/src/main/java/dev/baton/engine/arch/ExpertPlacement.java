@@ -20,6 +20,19 @@ public interface ExpertPlacement {
         return slot;
     }
 
+    /** Whether the gate's scores are replaced by an even load, without the correction bias. */
+    default boolean isFake() {
+        return false;
+    }
+
+    /**
+     * Replaces the router's scores before the gate, the same on every rank; only where {@link #isFake}.
+     *
+     * @param layer of the model
+     * @param scores F32 [T, experts]
+     */
+    default void fake(int layer, Tensor scores) {}
+
     /**
      * Follows the gate of every step: turns the chosen experts into slots, in place.
      *

@@ -54,7 +54,10 @@ final class MoeMlp implements MlpBlock {
         int hidden = config.hiddenSize();
         this.router = weights.unquantized().linear(prefix + names.router(), moe.experts(), hidden, false);
         this.gate = gateSpec(
-                moe, moe.correctionBias() ? weights.vector(prefix + names.correctionBias(), moe.experts()) : null);
+                moe,
+                moe.correctionBias() && !placement.isFake()
+                        ? weights.vector(prefix + names.correctionBias(), moe.experts())
+                        : null);
         ExpertShard shard = layout.experts();
         this.placement = placement;
         this.scope = TokenExchange.scope(layout, layout.shared(), shard.dispatched());
@@ -182,6 +185,9 @@ final class MoeMlp implements MlpBlock {
         if (tokens > 0) {
             Tensor scores = workspace.rows(logits, tokens);
             ops.linear(x, router, scores);
+            if (placement.isFake()) {
+                placement.fake(experts.layer(), scores);
+            }
             ops.gate(scores, gate, selection.ids(), selection.weights());
             if (scope == TokenExchange.Scope.ALL && rows.padded() > 0) {
                 dropPadding(workspace, rows, selection.ids());

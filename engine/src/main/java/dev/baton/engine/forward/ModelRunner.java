@@ -13,6 +13,7 @@ import dev.baton.engine.arch.StepInputs;
 import dev.baton.engine.arch.StepShape;
 import dev.baton.engine.arch.WeightLoader;
 import dev.baton.engine.arch.Workspace;
+import dev.baton.engine.balance.RankExperts;
 import dev.baton.engine.forward.RankObserver.Phase;
 import dev.baton.engine.schedule.ForwardMode;
 import dev.baton.engine.schedule.StepPlan;
@@ -39,6 +40,7 @@ public final class ModelRunner {
     private final Layout layout;
     private final Device device;
     private final RankCommunicators communicators;
+    private final @Nullable RankExperts balance;
     private final RunnerOptions options;
     private final Decoder decoder;
     private final long weightBytes;
@@ -75,6 +77,7 @@ public final class ModelRunner {
      *
      * @param weights must outlive the device
      * @param communicators of as many ranks as the layout has
+     * @param balance where the rank's experts lie, and how they are counted and moved; null for a model without
      */
     public ModelRunner(
             ModelConfig config,
@@ -82,6 +85,7 @@ public final class ModelRunner {
             WeightSource weights,
             Device device,
             RankCommunicators communicators,
+            @Nullable RankExperts balance,
             RunnerOptions options) {
         if (options.contextTokens() < 1 || options.maxRows() < 1 || options.maxStepTokens() < 1) {
             throw new EngineException(
@@ -92,6 +96,7 @@ public final class ModelRunner {
         this.layout = layout;
         this.device = device;
         this.communicators = communicators;
+        this.balance = balance;
         this.options = options;
         this.ops = device.ops();
         this.collectives = communicators;
@@ -104,12 +109,15 @@ public final class ModelRunner {
                         options.contextTokens(),
                         options.ropePrecision(),
                         options.alwaysAbsorbed(),
-                        ExpertPlacement.IDENTITY,
+                        balance == null ? ExpertPlacement.IDENTITY : balance,
                         options.dispatch()));
+        if (balance != null) {
+            balance.attach(decoder.experts());
+        }
         this.queue = layout.experts().dispatched() && options.dispatch().overlap()
                 ? CommunicationQueue.threaded(Thread.currentThread().getName() + "-dispatch")
                 : CommunicationQueue.INLINE;
-        this.weightBytes = loader.bytes();
+        this.weightBytes = loader.bytes() + (balance == null ? 0 : balance.bufferBytes());
     }
 
     /** How the rank's memory divides. */
@@ -181,6 +189,11 @@ public final class ModelRunner {
     /** The rank's experts, one entry a MoE layer; a slot's weights may be replaced on the rank's thread between steps. */
     public List<LocalExperts> experts() {
         return decoder.experts();
+    }
+
+    /** Placement, counts and moves of the rank's experts; null for a model without. */
+    public @Nullable RankExperts balance() {
+        return balance;
     }
 
     /** The rank's device. */
@@ -289,7 +302,11 @@ public final class ModelRunner {
         } else {
             device.synchronize();
         }
-        return m.output().result(plan, startNanos, System.nanoTime());
+        StepResult result = m.output().result(plan, startNanos, System.nanoTime());
+        if (balance != null) {
+            balance.passEnded(plan, inputs.ids(), collectives.tensor().communicator());
+        }
+        return result;
     }
 
     /** A decode step whose every sequence is sampled, which nobody watches. */
@@ -298,6 +315,7 @@ public final class ModelRunner {
         return plan.mode() == ForwardMode.DECODE
                 && observer == null
                 && layerListener == LayerListener.NONE
+                && (balance == null || !balance.isActive())
                 && communicators.tensor().size() == 1
                 && layout.stage().size() == 1
                 && m.graphs().records(sequences)

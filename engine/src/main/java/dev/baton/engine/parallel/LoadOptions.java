@@ -2,6 +2,7 @@ package dev.baton.engine.parallel;
 
 import dev.baton.engine.arch.DispatchOptions;
 import dev.baton.engine.arch.RopePrecision;
+import dev.baton.engine.balance.BalanceOptions;
 import dev.baton.engine.forward.KvMemory;
 import dev.baton.model.DType;
 import java.time.Duration;
@@ -13,6 +14,7 @@ import org.jspecify.annotations.Nullable;
  * @param format where the weights come from
  * @param seed of dummy weights
  * @param shape of the whole server
+ * @param experts how experts are placed, balanced and recorded
  * @param cacheType F32 or BF16
  * @param contextTokens longest prompt plus answer; 0 takes the model's
  * @param maxRunningRequests rows of the tables: most sequences alive at once
@@ -33,6 +35,7 @@ public record LoadOptions(
         Format format,
         long seed,
         ParallelShape shape,
+        BalanceOptions experts,
         DType cacheType,
         int contextTokens,
         int maxRunningRequests,
@@ -60,6 +63,7 @@ public record LoadOptions(
             Format.SAFETENSORS,
             1,
             ParallelShape.SINGLE,
+            BalanceOptions.NONE,
             DType.F32,
             0,
             48,
@@ -85,6 +89,7 @@ public record LoadOptions(
         private Format format;
         private long seed;
         private ParallelShape shape;
+        private BalanceOptions experts;
         private DType cacheType;
         private int contextTokens;
         private int maxRunningRequests;
@@ -104,6 +109,7 @@ public record LoadOptions(
             format = from.format;
             seed = from.seed;
             shape = from.shape;
+            experts = from.experts;
             cacheType = from.cacheType;
             contextTokens = from.contextTokens;
             maxRunningRequests = from.maxRunningRequests;
@@ -132,6 +138,11 @@ public record LoadOptions(
 
         public Builder shape(ParallelShape value) {
             shape = value;
+            return this;
+        }
+
+        public Builder experts(BalanceOptions value) {
+            experts = value;
             return this;
         }
 
@@ -215,6 +226,7 @@ public record LoadOptions(
                     format,
                     seed,
                     shape,
+                    experts,
                     cacheType,
                     contextTokens,
                     maxRunningRequests,

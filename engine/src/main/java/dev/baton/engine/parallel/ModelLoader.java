@@ -4,6 +4,9 @@ import dev.baton.engine.EngineException;
 import dev.baton.engine.arch.Architectures;
 import dev.baton.engine.arch.Layout;
 import dev.baton.engine.arch.RopePrecision;
+import dev.baton.engine.balance.BalanceOptions;
+import dev.baton.engine.balance.ExpertBalance;
+import dev.baton.engine.balance.RankExperts;
 import dev.baton.engine.forward.GoldenRecording;
 import dev.baton.engine.forward.ModelRunner;
 import dev.baton.engine.forward.RunnerOptions;
@@ -119,6 +122,14 @@ public final class ModelLoader implements AutoCloseable {
         shape.requireFits(config);
         // One stage tells for all whether the layers divide.
         layout(options, 0).stage().layers(config.layers());
+        ExpertBalance balance = ExpertBalance.of(
+                options.experts(),
+                config,
+                shape.replicaRanks(),
+                shape.expertParallel(),
+                shape.nodes(),
+                options.collectiveDeadline());
+        requireOneStageAndNode(shape, options.experts());
         RunnerOptions runner = runnerOptions(options);
         options.dispatch()
                 .requireFits(
@@ -130,8 +141,14 @@ public final class ModelLoader implements AutoCloseable {
                 devices,
                 communicators,
                 share,
-                (rank, device, groups) ->
-                        new ModelRunner(config, layout(options, rank), weights, device, groups, runner));
+                (rank, device, groups) -> new ModelRunner(
+                        config,
+                        layout(options, rank),
+                        weights,
+                        device,
+                        groups,
+                        balance == null ? null : new RankExperts(balance, device, shape.expertPlace(rank)),
+                        runner));
         int groups = shape.attentionGroups();
         int[] groupOf = new int[shape.replicaRanks()];
         for (int rank = 0; rank < groupOf.length; rank++) {
@@ -143,6 +160,22 @@ public final class ModelLoader implements AutoCloseable {
             all.add(new RankGroup(config, shape, ranks, lockStep, group));
         }
         return List.copyOf(all);
+    }
+
+    private static void requireOneStageAndNode(ParallelShape shape, BalanceOptions experts) {
+        if (experts.rebalances() && shape.pipelineParallel() > 1) {
+            throw new EngineException(
+                    EngineException.Code.CONFIGURATION,
+                    "--enable-eplb moves experts between the ranks of one stage, and --pp-size is "
+                            + shape.pipelineParallel() + ": leave one of them out");
+        }
+        if (experts.effectiveRecorder() != null && shape.nodes() > 1) {
+            throw new EngineException(
+                    EngineException.Code.CONFIGURATION,
+                    "experts are counted and moved within one JVM, and --nnodes is " + shape.nodes()
+                            + ": leave out --enable-eplb, --expert-distribution-recorder-mode and"
+                            + " --enable-expert-distribution-metrics");
+        }
     }
 
     private static Layout layout(LoadOptions options, int rank) {

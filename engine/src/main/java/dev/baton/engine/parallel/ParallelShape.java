@@ -6,8 +6,8 @@ import dev.baton.engine.arch.ExpertShard;
 import dev.baton.engine.arch.Layout;
 import dev.baton.engine.arch.Shard;
 import dev.baton.engine.arch.Stage;
+import dev.baton.engine.balance.RankExperts;
 import dev.baton.model.config.ModelConfig;
-import dev.baton.model.config.MoeConfig;
 
 /**
  * How a whole server is spread over ranks: what SGLang's parallel flags say, and the arithmetic that follows. Ranks of
@@ -203,6 +203,13 @@ public record ParallelShape(
         return tensorRankOf(rank) / attentionTensorParallel();
     }
 
+    /** Which experts' slots are a rank's, and whose tokens it gates. */
+    public RankExperts.Place expertPlace(int rank) {
+        int columns = expertTensorParallel();
+        int tensorRank = tensorRankOf(rank);
+        return new RankExperts.Place(rank, tensorRank / columns, tensorRank % columns, allToAll != AllToAll.NONE);
+    }
+
     /** What a rank of a replica holds. */
     public Layout layout(int rank) {
         int tensorRank = tensorRankOf(rank);
@@ -223,23 +230,14 @@ public record ParallelShape(
     }
 
     /**
-     * Checks what depends on the model.
+     * Checks what depends on the model; whether experts divide depends on their redundancy and is checked with it.
      *
      * @throws EngineException CONFIGURATION, with the arithmetic
      */
     public void requireFits(ModelConfig config) {
-        MoeConfig moe = config.moe();
-        if (moe == null) {
-            if (expertParallel > 1) {
-                throw invalid((allToAll == AllToAll.NONE ? "--ep-size " + expertParallel : "--moe-a2a-backend deepep")
-                        + ": " + config.architecture().className() + " has no experts; leave it out");
-            }
-            return;
-        }
-        if (moe.experts() % expertParallel != 0) {
-            throw invalid("--ep-size " + expertParallel + ": " + moe.experts() + " experts do not divide over it: "
-                    + moe.experts() + " = " + moe.experts() / expertParallel + " * " + expertParallel + " + "
-                    + moe.experts() % expertParallel);
+        if (config.moe() == null && expertParallel > 1) {
+            throw invalid((allToAll == AllToAll.NONE ? "--ep-size " + expertParallel : "--moe-a2a-backend deepep")
+                    + ": " + config.architecture().className() + " has no experts; leave it out");
         }
     }
 

@@ -5,9 +5,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.baton.engine.arch.AllToAll;
 import dev.baton.engine.arch.DispatchOptions;
 import dev.baton.engine.arch.WireFormat;
+import dev.baton.engine.balance.BalanceOptions;
+import dev.baton.engine.balance.DispatchAlgorithm;
 import dev.baton.engine.forward.Golden;
 import dev.baton.engine.forward.GoldenRecording;
 import dev.baton.engine.schedule.SchedulerConfig;
+import dev.baton.trace.expert.InitialLocation;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -80,6 +83,49 @@ class LayoutsTest {
     @ParameterizedTest(name = "{0}: {2}")
     @MethodSource("layouts")
     void answersAreTheStoredOnes(String name, ParallelShape shape, String model) {
+        requireStoredAnswers(model, shape, BalanceOptions.NONE);
+    }
+
+    /** Experts in redundant slots, chosen statically or at random, and moving every third pass. */
+    static Stream<Arguments> balancedLayouts() {
+        ParallelShape groups = tp(4).withDataParallelAttention(4).withExpertParallel(4);
+        return Stream.of(
+                Arguments.of("dp attention 4, ep 4, static", groups, Golden.DEEPSEEK, 4, DispatchAlgorithm.STATIC),
+                Arguments.of("dp attention 4, ep 4, dynamic", groups, Golden.DEEPSEEK, 8, DispatchAlgorithm.DYNAMIC),
+                Arguments.of(
+                        "ep 2 of tp 4", tp(4).withExpertParallel(2), Golden.QWEN3_MOE, 2, DispatchAlgorithm.DYNAMIC),
+                Arguments.of(
+                        "ep 2, fp8 weights",
+                        tp(2).withExpertParallel(2),
+                        Golden.DEEPSEEK_FP8,
+                        2,
+                        DispatchAlgorithm.STATIC),
+                Arguments.of("ep 2", tp(2).withExpertParallel(2), Golden.MIXTRAL, 0, DispatchAlgorithm.STATIC),
+                Arguments.of(
+                        "dp attention 4, dispatch normal",
+                        tp(4).withDataParallelAttention(4).withAllToAll(AllToAll.NORMAL),
+                        Golden.DEEPSEEK,
+                        8,
+                        DispatchAlgorithm.STATIC),
+                Arguments.of(
+                        "dp attention 2x2, dispatch auto",
+                        tp(4).withDataParallelAttention(2).withAllToAll(AllToAll.AUTO),
+                        Golden.DEEPSEEK,
+                        4,
+                        DispatchAlgorithm.DYNAMIC));
+    }
+
+    @ParameterizedTest(name = "{0}: {2}, {3} redundant, {4}")
+    @MethodSource("balancedLayouts")
+    void answersAreTheStoredOnesWhileExpertsMove(
+            String name, ParallelShape shape, String model, int redundant, DispatchAlgorithm dispatch) {
+        BalanceOptions experts = BalanceOptions.NONE
+                .withSlots(new InitialLocation.Trivial(), redundant, dispatch)
+                .withRebalancing(3, 1, 1.0);
+        requireStoredAnswers(model, shape, experts);
+    }
+
+    private static void requireStoredAnswers(String model, ParallelShape shape, BalanceOptions experts) {
         GoldenRecording golden = GoldenRecording.read(Golden.folder(model));
         List<int[]> prompts = new ArrayList<>();
         List<List<Integer>> expected = new ArrayList<>();
@@ -92,6 +138,7 @@ class LayoutsTest {
         LoadOptions options = Golden.options(1)
                 .with()
                 .shape(shape)
+                .experts(experts)
                 .maxStepTokens(32)
                 .dispatch(new DispatchOptions(WireFormat.F32, 32, shape.tensorParallel() == 4))
                 .build();

@@ -227,17 +227,53 @@ public final class LaunchFlags {
     }
 
     private static void expertBalance() {
-        add("init-expert-location", TEXT, "trivial", NOT_YET, "placement of the experts");
-        add("ep-num-redundant-experts", INTEGER, 0, NOT_YET, "replicas beyond one an expert");
-        add("ep-dispatch-algorithm", TEXT, null, NOT_YET, "which replica a token goes to");
-        add("enable-eplb", SWITCH, false, NOT_YET, "rebalance while serving");
-        add("eplb-algorithm", TEXT, "auto", NOT_YET, "how to place");
-        add("eplb-rebalance-num-iterations", INTEGER, 1000, NOT_YET, "steps between two rebalances");
-        add("eplb-rebalance-layers-per-chunk", INTEGER, null, NOT_YET, "layers moved a step");
-        add("eplb-min-rebalancing-utilization-threshold", DECIMAL, 1.0, NOT_YET, "skip when better than this");
-        add("expert-distribution-recorder-mode", TEXT, null, NOT_YET, "what to count");
-        add("expert-distribution-recorder-buffer-size", INTEGER, null, NOT_YET, "steps kept");
-        add("enable-expert-distribution-metrics", SWITCH, false, NOT_YET, "balancedness in the log");
+        add(
+                "init-expert-location",
+                TEXT,
+                "trivial",
+                SERVED,
+                "placement of the experts: trivial, a .json or .pt file, or JSON text, with physical_to_logical_map or"
+                        + " logical_count");
+        add("ep-num-redundant-experts", INTEGER, 0, SERVED, "slots beyond one an expert");
+        choice(
+                "ep-dispatch-algorithm",
+                null,
+                List.of("static", "dynamic", "fake"),
+                SERVED,
+                "which replica a token goes to; static where there is a choice");
+        add("enable-eplb", SWITCH, false, SERVED, "experts move between ranks while serving");
+        choice(
+                "eplb-algorithm",
+                "auto",
+                List.of("auto", "deepseek", "deepseek_hierarchical"),
+                SERVED,
+                "how to place from counts; auto: hierarchical where the nodes divide the model's expert groups");
+        add("eplb-rebalance-num-iterations", INTEGER, 1000, SERVED, "forward passes between two rebalances");
+        add(
+                "eplb-rebalance-layers-per-chunk",
+                INTEGER,
+                null,
+                SERVED,
+                "layers moved between two passes; default all at once");
+        add("eplb-min-rebalancing-utilization-threshold", DECIMAL, 1.0, SERVED, "no rebalance above this balancedness");
+        choice(
+                "expert-distribution-recorder-mode",
+                null,
+                List.of("stat", "stat_approx", "per_pass", "per_token"),
+                SERVED,
+                "what /start_expert_distribution_record records; stat with --enable-eplb");
+        add(
+                "expert-distribution-recorder-buffer-size",
+                INTEGER,
+                null,
+                SERVED,
+                "passes remembered; default --eplb-rebalance-num-iterations; -1 for all");
+        add(
+                "enable-expert-distribution-metrics",
+                SWITCH,
+                false,
+                SERVED,
+                "balancedness of each pass in the log and in /metrics");
     }
 
     private static void disaggregation() {

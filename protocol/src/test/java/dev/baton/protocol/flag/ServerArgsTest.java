@@ -20,8 +20,10 @@ class ServerArgsTest {
                         "load-format=auto sampling-defaults=model dtype=auto kv-cache-dtype=auto nnodes=1 node-rank=0 watchdog-timeout=300.0 log-level=info"
                                 + " decode-log-interval=40 stream-interval=1 host=127.0.0.1 port=30000 max-prefill-tokens=16384"
                                 + " page-size=1 schedule-policy=fcfs schedule-conservativeness=1.0 tp-size=1 dp-size=1"
-                                + " load-balance-method=round_robin pp-size=1 pp-async-batch-depth=0 disaggregation-mode=null"
-                                + " disaggregation-transfer-backend=auto"
+                                + " load-balance-method=round_robin pp-size=1 pp-async-batch-depth=0 ep-size=1"
+                                + " init-expert-location=trivial ep-num-redundant-experts=0 eplb-algorithm=auto"
+                                + " eplb-rebalance-num-iterations=1000 eplb-min-rebalancing-utilization-threshold=1.0"
+                                + " disaggregation-mode=null disaggregation-transfer-backend=auto"
                                 + " disaggregation-bootstrap-port=8998 disaggregation-prefill-pp=1 device=auto cpu-kernels=vector");
         assertThat(LaunchFlags.all())
                 .filteredOn(f -> f.type() == FlagType.SWITCH)

@@ -16,7 +16,7 @@ import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
 
 /**
- * {@code /flush_cache}, {@code /abort_request}, {@code /slow_down} and the profile endpoints. A reply comes when every
+ * {@code /flush_cache}, {@code /abort_request}, {@code /slow_down}, the profile and expert recording endpoints. A reply comes when every
  * rank has taken the call; no thread waits for it.
  */
 public final class ControlHandler {
@@ -66,16 +66,31 @@ public final class ControlHandler {
                     ServeException.Code.BAD_REQUEST,
                     "profile_by_stage needs num_steps: say how many steps of each stage to record.");
         }
-        profile(exchange, engine.startProfile(body), "Start profiling.\n");
+        orMisuse(exchange, engine.startProfile(body), "Start profiling.\n");
     }
 
     /** {@code /stop_profile} and {@code /end_profile}. */
     public void stopProfile(Exchange exchange) {
-        profile(exchange, engine.stopProfile(), "Stop profiling. This will take some time.\n");
+        orMisuse(exchange, engine.stopProfile(), "Stop profiling. This will take some time.\n");
+    }
+
+    /** {@code /start_expert_distribution_record}. */
+    public void startExpertRecord(Exchange exchange) {
+        orMisuse(exchange, engine.experts().start(), "Start recording the expert distribution.\n");
+    }
+
+    /** {@code /stop_expert_distribution_record}. */
+    public void stopExpertRecord(Exchange exchange) {
+        orMisuse(exchange, engine.experts().stop(), "Stop recording the expert distribution.\n");
+    }
+
+    /** {@code /dump_expert_distribution_record}. */
+    public void dumpExpertRecord(Exchange exchange) {
+        orMisuse(exchange, engine.experts().dump(), "Dump expert distribution record.\n");
     }
 
     /** Misuse is 500 with a plain text, as the dialect has it; the text says what was wrong. */
-    private void profile(Exchange exchange, CompletableFuture<Void> future, String text) {
+    private void orMisuse(Exchange exchange, CompletableFuture<Void> future, String text) {
         future.orTimeout(DEADLINE_SECONDS, TimeUnit.SECONDS).whenComplete((done, fault) -> {
             Throwable cause = cause(fault);
             if (cause == null) {

@@ -10,6 +10,7 @@ import io.prometheus.metrics.expositionformats.PrometheusTextFormatWriter;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.util.List;
 import java.util.function.ToDoubleFunction;
 
 /** {@code /metrics}: the engine's gauges by DP rank beside whatever else the registry holds. */
@@ -28,6 +29,7 @@ public final class MetricsHandler {
         this.registry = registry;
         this.modelName = modelName;
         gauges();
+        balancedness();
         responses = Counter.builder()
                 .name("sglang:http_responses_total")
                 .help("HTTP responses by endpoint, status and method.")
@@ -69,6 +71,20 @@ public final class MetricsHandler {
                 "num_decode_transfer_queue_reqs",
                 "Decode role: KV on its way.",
                 state -> decode ? state.transferRequests() : 0);
+    }
+
+    private void balancedness() {
+        GaugeWithCallback.builder()
+                .name("sglang:eplb_balancedness")
+                .help("Mean over the most loaded rank's tokens, mean over layers with experts, of the last pass.")
+                .labelNames("model_name", "dp_rank")
+                .callback(sink -> {
+                    List<Double> replicas = engine.experts().balancedness();
+                    for (int i = 0; i < replicas.size(); i++) {
+                        sink.call(replicas.get(i), modelName, Integer.toString(i));
+                    }
+                })
+                .register(registry);
     }
 
     private void gauge(String name, String help, ToDoubleFunction<RankState> value) {

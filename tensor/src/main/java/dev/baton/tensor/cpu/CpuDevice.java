@@ -116,12 +116,21 @@ public final class CpuDevice implements Device {
             return host;
         }
         Tensor copy = allocate(host.dtype(), host.shape());
-        long rowBytes = (long) host.columns() * host.dtype().bytes();
-        long strideBytes = host.rowStride() * host.dtype().bytes();
-        for (int row = 0; row < host.rows(); row++) {
-            MemorySegment.copy(host.memory(), row * strideBytes, copy.memory(), row * rowBytes, rowBytes);
-        }
+        copy(host, copy);
         return copy;
+    }
+
+    @Override
+    public void copy(Tensor from, Tensor to) {
+        if (from.dtype() != to.dtype() || !Arrays.equals(from.shape(), to.shape())) {
+            throw new TensorException(TensorException.Code.SHAPE, "copy: " + from + " to " + to);
+        }
+        int size = from.dtype().bytes();
+        long rowBytes = (long) from.columns() * size;
+        for (int row = 0; row < from.rows(); row++) {
+            MemorySegment.copy(
+                    from.memory(), row * from.rowStride() * size, to.memory(), row * to.rowStride() * size, rowBytes);
+        }
     }
 
     @Override

@@ -48,7 +48,8 @@ public enum EplbAlgorithm {
      */
     public Placement place(double[][] weight, int slots, int groups, int nodes, int gpus) {
         return switch (this) {
-            case AUTO -> groups > 0 ? Eplb.balance(weight, slots, groups, nodes, gpus) : Eplb.global(weight, slots, gpus);
+            case AUTO ->
+                groups > 0 ? Eplb.balance(weight, slots, groups, nodes, gpus) : Eplb.global(weight, slots, gpus);
             case DEEPSEEK -> Eplb.global(weight, slots, gpus);
             case DEEPSEEK_HIERARCHICAL -> Eplb.hierarchical(weight, slots, Math.max(1, groups), nodes, gpus);
         };

@@ -30,7 +30,8 @@ public final class ExpertFile {
         ExpertCounts counts = counts(content(file), name);
         if (counts == null) {
             throw malformed(
-                    file + " holds neither logical_count [layers][experts] nor records with global_physical_count", null);
+                    file + " holds neither logical_count [layers][experts] nor records with global_physical_count",
+                    null);
         }
         return counts;
     }

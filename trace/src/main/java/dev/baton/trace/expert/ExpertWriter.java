@@ -23,7 +23,8 @@ public final class ExpertWriter {
      * @param physical [layer][slot] tokens that this rank sent to each slot
      * @param tokens what single tokens did; null where only counts were recorded
      */
-    public record Pass(long pass, int[][] physical, @Nullable Tokens tokens) {}
+    public record Pass(
+            long pass, int[][] physical, @Nullable Tokens tokens) {}
 
     /**
      * The tokens of one pass.
@@ -135,7 +136,8 @@ public final class ExpertWriter {
             }
             try (JsonGenerator g = new JsonFactory()
                     .createGenerator(
-                            ObjectWriteContext.empty(), new BufferedOutputStream(Files.newOutputStream(file), 1 << 16))) {
+                            ObjectWriteContext.empty(),
+                            new BufferedOutputStream(Files.newOutputStream(file), 1 << 16))) {
                 g.writeStartObject();
                 body.write(g);
                 g.writeEndObject();

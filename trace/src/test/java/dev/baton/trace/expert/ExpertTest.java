@@ -158,8 +158,7 @@ class ExpertTest {
             assertThat(ExpertFile.location(text))
                     .isInstanceOfSatisfying(
                             InitialLocation.Map.class,
-                            map -> assertThat(map.physicalToLogical())
-                                    .isDeepEqualTo(placement.physicalToLogical()));
+                            map -> assertThat(map.physicalToLogical()).isDeepEqualTo(placement.physicalToLogical()));
         }
         assertThat(ExpertFile.location("{\"logical_count\": [[[1, 2.5], [0, 4]], [[1, 0], [0, 1]]]}"))
                 .isInstanceOfSatisfying(InitialLocation.Counts.class, c -> {
@@ -195,8 +194,9 @@ class ExpertTest {
                 List.of(new ExpertWriter.Pass(
                         7,
                         new int[][] {{1, 2, 4}},
-                        new ExpertWriter.Tokens(
-                                new int[] {5}, new int[] {0}, new int[] {1}, "EXTEND", new int[][][] {{{1, 0}}}))),
+                        new ExpertWriter.Tokens(new int[] {5}, new int[] {0}, new int[] {1}, "EXTEND", new int[][][] {
+                            {{1, 0}}
+                        }))),
                 new int[][] {{1, 0, 1}});
         assertThat(ExpertFile.read(passes).counts()).isDeepEqualTo(new double[][] {{2, 5}});
         JsonNode record = JsonMapper.shared().readTree(passes.toFile()).at("/records/0");

@@ -1,0 +1,101 @@
+package dev.baton.engine.balance;
+
+import dev.baton.model.config.ModelConfig;
+import dev.baton.model.config.MoeConfig;
+import dev.baton.tensor.parallel.LocalPointToPoint;
+import dev.baton.tensor.parallel.PointToPoint;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/** What the ranks of one replica share about their experts: the first placement, the options, the counts. */
+public final class ExpertBalance {
+    private final BalanceOptions options;
+    private final PlacementPlanner planner;
+    private final List<LayerLocation> initial;
+    private final ExpertStatistics statistics;
+    /** [column rank][expert rank] what experts travel through. */
+    private final List<List<PointToPoint>> links;
+
+    private ExpertBalance(
+            BalanceOptions options,
+            PlacementPlanner planner,
+            List<LayerLocation> initial,
+            ExpertStatistics statistics,
+            List<List<PointToPoint>> links) {
+        this.options = options;
+        this.planner = planner;
+        this.initial = initial;
+        this.statistics = statistics;
+        this.links = links;
+    }
+
+    /**
+     * Plans the placement of a replica; null for a model without experts.
+     *
+     * @param replicaRanks ranks in this JVM that run passes together
+     * @param expertRanks size of the expert-parallel group
+     * @param nodes over which that is spread
+     * @param deadline how long a rank waits for another one in a move
+     * @throws dev.baton.engine.EngineException CONFIGURATION with the arithmetic when options and model do not fit
+     */
+    public static @Nullable ExpertBalance of(
+            BalanceOptions options,
+            ModelConfig config,
+            int replicaRanks,
+            int expertRanks,
+            int nodes,
+            Duration deadline) {
+        MoeConfig moe = config.moe();
+        if (moe == null) {
+            if (!options.equals(BalanceOptions.NONE)) {
+                throw BalanceOptions.invalid(config.architecture().className()
+                        + " has no experts: leave out --enable-eplb, --init-expert-location and the other flags of expert"
+                        + " placement and recording");
+            }
+            return null;
+        }
+        if (options.rebalances() && expertRanks < 2) {
+            throw BalanceOptions.invalid("--enable-eplb moves experts between ranks and --ep-size is " + expertRanks
+                    + ", so there is nowhere to move them; set --ep-size to at least 2");
+        }
+        PlacementPlanner planner = new PlacementPlanner(config, moe, options.redundant(), expertRanks, nodes);
+        List<List<PointToPoint>> links = new ArrayList<>();
+        if (options.rebalances()) {
+            for (int column = 0; column < replicaRanks / expertRanks; column++) {
+                // No rank sends another one more experts of a layer than it has slots.
+                links.add(LocalPointToPoint.group(expertRanks, planner.slots() / expertRanks, deadline));
+            }
+        }
+        return new ExpertBalance(
+                options,
+                planner,
+                planner.initial(options),
+                new ExpertStatistics(config.layers(), moe.experts(), expertRanks, replicaRanks, options),
+                links);
+    }
+
+    PointToPoint link(RankExperts.Place place) {
+        return links.get(place.columnRank()).get(place.expertRank());
+    }
+
+    /** The options. */
+    public BalanceOptions options() {
+        return options;
+    }
+
+    /** Where the experts of a layer lie when the weights are loaded. */
+    public LayerLocation initial(int layer) {
+        return initial.get(layer);
+    }
+
+    /** Counts of the replica's passes. */
+    public ExpertStatistics statistics() {
+        return statistics;
+    }
+
+    PlacementPlanner planner() {
+        return planner;
+    }
+}
