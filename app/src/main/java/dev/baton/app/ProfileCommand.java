@@ -29,6 +29,7 @@ import picocli.CommandLine.Spec;
         description = "Records profile windows of running servers and collects their traces.",
         mixinStandardHelpOptions = true,
         subcommands = {
+            ProfileCommand.Launch.class,
             ProfileCommand.Start.class,
             ProfileCommand.Stop.class,
             ProfileCommand.Window.class,
@@ -74,6 +75,14 @@ final class ProfileCommand implements Runnable {
 
         Nsys tool() {
             return new Nsys(program, System.out);
+        }
+
+        /** A window of an nsys session, by time: nsys knows nothing of a server's steps. */
+        void nsysWindow(Recording recording, int number, double seconds) throws InterruptedException {
+            Path folder = recording.folder;
+            tool().start(session, (folder == null ? Path.of(".") : folder).resolve("window-" + number));
+            Thread.sleep(Duration.ofMillis(Math.round(1000 * seconds)));
+            tool().stop(session);
         }
     }
 
@@ -145,7 +154,37 @@ final class ProfileCommand implements Runnable {
                 s.startProfile(request(steps), PATIENT);
                 return s;
             });
-            collect(collector, deadline);
+            try {
+                collect(collector, deadline);
+            } finally {
+                if (collector != null) {
+                    targets.stopIdle(PATIENT)
+                            .forEach(s -> System.out.println(
+                                    s + " ran nothing: its window was ended, its trace holds no steps"));
+                }
+            }
+        }
+    }
+
+    @Command(
+            name = "launch",
+            mixinStandardHelpOptions = true,
+            description =
+                    "Starts a program under Nsight Systems without recording yet; start, stop, window and watch with"
+                            + " --nsys record it.")
+    static final class Launch implements Callable<Integer> {
+        @Option(names = "--session", description = "name of the new nsys session (default: ${DEFAULT-VALUE})")
+        String session = "baton";
+
+        @Option(names = "--nsys-path", description = "where nsys lies (default: ${DEFAULT-VALUE})")
+        String program = "nsys";
+
+        @Parameters(arity = "1..*", paramLabel = "-- COMMAND", description = "the program with its arguments")
+        List<String> command = List.of();
+
+        @Override
+        public Integer call() throws InterruptedException {
+            return new Nsys(program, System.out).launch(session, command);
         }
     }
 
@@ -234,14 +273,10 @@ final class ProfileCommand implements Runnable {
         @Override
         public Integer call() throws InterruptedException {
             if (servers.nsys) {
-                Nsys nsys = servers.tool();
-                nsys.sessions();
+                servers.tool().sessions();
                 for (int i = 0; i < repeat; i++) {
                     pause(i);
-                    Path folder = recording.folder;
-                    nsys.start(servers.session, (folder == null ? Path.of(".") : folder).resolve("window-" + i));
-                    Thread.sleep(Duration.ofMillis(Math.round(1000 * seconds)));
-                    nsys.stop(servers.session);
+                    servers.nsysWindow(recording, i, seconds);
                 }
                 return 0;
             }
@@ -292,6 +327,9 @@ final class ProfileCommand implements Runnable {
         @Option(names = "--every", description = "seconds between readings (default: ${DEFAULT-VALUE})")
         double every = 1;
 
+        @Option(names = "--seconds", description = "length of an nsys window (default: ${DEFAULT-VALUE})")
+        double seconds = 0.5;
+
         @Option(names = "--timeout", description = "seconds to watch at most (default: ${DEFAULT-VALUE})")
         int timeout = 3600;
 
@@ -310,8 +348,13 @@ final class ProfileCommand implements Runnable {
                     System.out.println("\"" + when + "\" did not come true within " + timeout + " s: nothing recorded");
                     return 1;
                 }
-                System.out.println("\"" + when + "\" came true: recording " + steps + " steps");
-                recording.window(targets, steps, Duration.ofMinutes(5));
+                System.out.println("\"" + when + "\" came true: recording "
+                        + (servers.nsys ? seconds + " s with nsys" : steps + " steps"));
+                if (servers.nsys) {
+                    servers.nsysWindow(recording, 0, seconds);
+                } else {
+                    recording.window(targets, steps, Duration.ofMinutes(5));
+                }
             }
             return 0;
         }

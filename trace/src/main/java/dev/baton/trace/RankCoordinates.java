@@ -12,7 +12,8 @@ import java.util.regex.Pattern;
  */
 public record RankCoordinates(
         int tp, int tpSize, int dp, int dpSize, int pp, int ppSize, int ep, int epSize, boolean attentionGroups) {
-    private static final Pattern LABEL = Pattern.compile("TP-(\\d+)(?:-DP-(\\d+))?(?:-PP-(\\d+))?(?:-EP-(\\d+))?");
+    private static final Pattern LABEL =
+            Pattern.compile("TP-(\\d{1,6})(?:-DP-(\\d{1,6}))?(?:-PP-(\\d{1,6}))?(?:-EP-(\\d{1,6}))?");
 
     /** A rank of a tensor parallel group inside a replica. */
     public static RankCoordinates of(int tp, int tpSize, int dp, int dpSize) {

@@ -20,8 +20,18 @@ public final class Nsys {
         this.console = console;
     }
 
-    /** The command that starts a program under a session that does not collect yet; for scripts to print or run. */
-    public List<String> launchCommand(String session, List<String> command) {
+    /**
+     * Starts a program under a session that does not collect yet, and waits for its end, however long it serves.
+     *
+     * @return its exit status
+     * @throws LabException INVALID_CONFIG when nsys is not there
+     */
+    public int launch(String session, List<String> command) throws InterruptedException {
+        return begin(launchCommand(session, command)).waitFor();
+    }
+
+    /** The command that starts a program under a session that does not collect yet. */
+    List<String> launchCommand(String session, List<String> command) {
         List<String> words = new java.util.ArrayList<>(List.of(
                 program,
                 "profile",
@@ -55,17 +65,7 @@ public final class Nsys {
      * @throws LabException INVALID_CONFIG when nsys is not there, SERVER when it fails, TIMEOUT after ten minutes
      */
     public void run(List<String> command) {
-        console.println("+ " + String.join(" ", command));
-        Process process;
-        try {
-            process = new ProcessBuilder(command).inheritIO().start();
-        } catch (IOException e) {
-            throw new LabException(
-                    LabException.Code.INVALID_CONFIG,
-                    program + " is not on this machine (" + e.getMessage()
-                            + "): install Nsight Systems, or leave --nsys away to use the servers' own profiler",
-                    e);
-        }
+        Process process = begin(command);
         try {
             if (!process.waitFor(MINUTES, TimeUnit.MINUTES)) {
                 process.destroy();
@@ -80,6 +80,19 @@ public final class Nsys {
             process.destroy();
             Thread.currentThread().interrupt();
             throw new LabException(LabException.Code.INTERRUPTED, "interrupted while nsys ran", e);
+        }
+    }
+
+    private Process begin(List<String> command) {
+        console.println("+ " + String.join(" ", command));
+        try {
+            return new ProcessBuilder(command).inheritIO().start();
+        } catch (IOException e) {
+            throw new LabException(
+                    LabException.Code.INVALID_CONFIG,
+                    program + " is not on this machine (" + e.getMessage()
+                            + "): install Nsight Systems, or leave --nsys away to use the servers' own profiler",
+                    e);
         }
     }
 }

@@ -89,6 +89,31 @@ public final class ProfileTargets implements AutoCloseable {
         return answers;
     }
 
+    /**
+     * Ends the windows of servers that run nothing: one that counts steps would else stay open until requests come, and
+     * refuse the next.
+     *
+     * @param deadline for each answer; an idle server that writes its trace takes a while
+     * @return the servers whose window was ended
+     */
+    public List<URI> stopIdle(Duration deadline) throws InterruptedException {
+        List<Boolean> ended = all(server -> {
+            try {
+                boolean isIdle = RankLoads.of(server).stream().allMatch(r -> r.running() == 0 && r.waiting() == 0);
+                if (isIdle) {
+                    server.post("/stop_profile", "{}", deadline);
+                }
+                return isIdle;
+            } catch (LabException e) {
+                return false; // Its window is over, as it should be.
+            }
+        });
+        return java.util.stream.IntStream.range(0, ended.size())
+                .filter(ended::get)
+                .mapToObj(i -> servers.get(i).base())
+                .toList();
+    }
+
     @Override
     public void close() {
         threads.shutdownNow();

@@ -45,7 +45,7 @@ public record RankLoads(List<Rank> ranks) {
         return new RankLoads(all);
     }
 
-    private static List<Rank> of(ServerControl server) {
+    static List<Rank> of(ServerControl server) {
         try {
             JsonNode loads = JsonMapper.shared().readTree(server.get("/get_load", SHORT));
             JsonNode states = server.serverInfo(SHORT).path("internal_states");

@@ -3,10 +3,15 @@ package dev.baton.lab.profile;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import com.sun.net.httpserver.HttpServer;
 import dev.baton.lab.LabException;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.URI;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -15,6 +20,7 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -111,7 +117,8 @@ class ProfileTest {
     }
 
     @Test
-    void nsysIsCalledAsPrintedAndMissedInWords() throws IOException {
+    void nsysIsCalledAsPrintedAndMissedInWords() throws IOException, InterruptedException {
+        // A stand-in that writes down how it was called: nsys itself is part of no package this build can use.
         Path fake = folder.resolve("nsys");
         Files.writeString(fake, "#!/bin/sh\necho \"$@\" >> " + folder.resolve("calls") + "\n");
         Files.setPosixFilePermissions(fake, PosixFilePermissions.fromString("rwxr-xr-x"));
@@ -126,10 +133,55 @@ class ProfileTest {
                         "start --session=baton --output=/tmp/out --force-overwrite=true",
                         "stop --session=baton");
         assertThat(printed.toString()).contains("+ " + fake + " stop --session=baton");
-        assertThat(nsys.launchCommand("s", List.of("python", "x.py")))
-                .contains("--start-later=true", "--session-new=s", "python");
+        assertThat(nsys.launch("s", List.of("python", "x.py"))).isZero();
+        assertThat(Files.readAllLines(folder.resolve("calls")).getLast())
+                .startsWith("profile --start-later=true --session-new=s ")
+                .endsWith(" python x.py");
+        assertThat(printed.toString()).contains("+ " + fake + " profile --start-later=true");
+        assertThatThrownBy(() -> new Nsys("/no/such/nsys", System.out).launch("s", List.of("x")))
+                .isInstanceOf(LabException.class)
+                .hasMessageContaining("leave --nsys away");
         assertThatThrownBy(() -> new Nsys("/no/such/nsys", System.out).sessions())
                 .isInstanceOf(LabException.class)
                 .hasMessageContaining("/no/such/nsys is not on this machine");
+    }
+
+    private static HttpServer server(int running, List<String> calls) throws IOException {
+        HttpServer server = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
+        server.createContext("/", exchange -> {
+            try (exchange) {
+                String path = exchange.getRequestURI().getPath();
+                calls.add(path);
+                byte[] answer = switch (path) {
+                    case "/get_load" ->
+                        ("[{\"dp_rank\":0,\"num_reqs\":" + running + ",\"num_waiting_reqs\":0,\"num_tokens\":5}]")
+                                .getBytes(StandardCharsets.UTF_8);
+                    case "/workers" -> "{}".getBytes(StandardCharsets.UTF_8);
+                    default -> "{\"internal_states\":[]}".getBytes(StandardCharsets.UTF_8);
+                };
+                exchange.sendResponseHeaders(200, answer.length);
+                exchange.getResponseBody().write(answer);
+            }
+        });
+        server.start();
+        return server;
+    }
+
+    @Test
+    void aServerThatRunsNothingIsNotLeftWithAnOpenWindow() throws IOException, InterruptedException {
+        List<String> idleCalls = new CopyOnWriteArrayList<>();
+        List<String> busyCalls = new CopyOnWriteArrayList<>();
+        HttpServer idle = server(0, idleCalls);
+        HttpServer busy = server(3, busyCalls);
+        URI idleUrl = URI.create("http://127.0.0.1:" + idle.getAddress().getPort());
+        URI busyUrl = URI.create("http://127.0.0.1:" + busy.getAddress().getPort());
+        try (ProfileTargets targets = ProfileTargets.of(List.of(idleUrl, busyUrl))) {
+            assertThat(targets.stopIdle(Duration.ofSeconds(20))).containsExactly(idleUrl);
+        } finally {
+            idle.stop(0);
+            busy.stop(0);
+        }
+        assertThat(idleCalls).contains("/stop_profile");
+        assertThat(busyCalls).contains("/get_load").doesNotContain("/stop_profile");
     }
 }

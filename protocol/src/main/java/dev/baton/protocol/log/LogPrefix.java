@@ -16,7 +16,7 @@ import java.util.regex.Pattern;
 public record LogPrefix(LocalDateTime time, RankLabel rank) {
     private static final DateTimeFormatter FORMAT = DateTimeFormatter.ofPattern("yyyy-MM-dd HH:mm:ss");
     private static final Pattern LINE = Pattern.compile(
-            "\\[(\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d)(?:\\.\\d+)?((?: [A-Z]+\\d+)*)\\] (.*)", Pattern.DOTALL);
+            "\\[(\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d)(?:\\.\\d+)?((?: [A-Z]+\\d{1,9})*)\\] (.*)", Pattern.DOTALL);
 
     /** A line cut in two. */
     public record Line(LogPrefix prefix, String message) {}

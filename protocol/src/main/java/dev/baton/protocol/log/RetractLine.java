@@ -12,8 +12,8 @@ import java.util.regex.Pattern;
  * @param newRatio and after
  */
 public record RetractLine(int retracted, double oldRatio, double newRatio) {
-    private static final Pattern LINE =
-            Pattern.compile("Retract requests\\. #retracted_reqs: (\\d+),.*#new_token_ratio: ([0-9.]+) -> ([0-9.]+)");
+    private static final Pattern LINE = Pattern.compile(
+            "Retract requests\\. #retracted_reqs: (\\d{1,9}),.*#new_token_ratio: (\\d+(?:\\.\\d+)?) -> (\\d+(?:\\.\\d+)?)");
 
     /** The message, without prefix. */
     public String format() {

@@ -11,7 +11,8 @@ import java.util.regex.Pattern;
  * @param seconds how long
  */
 public record SleepLine(double seconds) {
-    private static final Pattern LINE = Pattern.compile("Scheduler\\.run_batch sleep ([0-9.eE+-]+)s");
+    private static final Pattern LINE =
+            Pattern.compile("Scheduler\\.run_batch sleep (\\d+(?:\\.\\d+)?(?:[eE][+-]?\\d+)?)s");
 
     /** The message, without prefix. */
     public String format() {

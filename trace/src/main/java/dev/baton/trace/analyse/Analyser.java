@@ -44,6 +44,7 @@ public final class Analyser {
                 found.steps().stream().map(s -> metrics(e, classOf, s)).toList();
         List<String> notes = new ArrayList<>(work.trace().notes());
         notes.addAll(found.notes());
+        disorder(work, notes);
         if (work.device() < 0) {
             notes.add("nothing ran on a device: the operators of a CPU stand for kernels");
         }
@@ -92,6 +93,23 @@ public final class Analyser {
                 sums.getOrDefault(CollectiveKind.COMBINE, 0L),
                 sums.getOrDefault(CollectiveKind.ALL_REDUCE, 0L),
                 sums.getOrDefault(CollectiveKind.SEND_RECV, 0L));
+    }
+
+    /** A stream runs its work in order, so a file that tells it in another was put together or damaged. */
+    private static void disorder(Work work, List<String> notes) {
+        Events e = work.trace().events();
+        int[] inFileOrder = work.events().clone();
+        Arrays.sort(inFileOrder);
+        Map<Long, Long> last = new HashMap<>();
+        int backwards = 0;
+        for (int i : inFileOrder) {
+            Long before = last.put(e.lane(i), e.startNanos(i));
+            backwards += before != null && e.startNanos(i) < before ? 1 : 0;
+        }
+        if (backwards > 0) {
+            notes.add(backwards
+                    + " events of the device stood before earlier ones of their stream; all were sorted by start");
+        }
     }
 
     private static List<KernelTotal> kernels(Work work, KernelRule[] ruleOf) {

@@ -63,6 +63,15 @@ final class ByteWindow {
         return limit > before;
     }
 
+    /** Gives the memory back; nothing can be read any more. */
+    void release() {
+        droppedBytes += limit;
+        isAtEnd = true;
+        bytes = new byte[1];
+        position = 0;
+        limit = 0;
+    }
+
     /** Bytes of the stream before {@code index}. */
     long offset(int index) {
         return droppedBytes + index;

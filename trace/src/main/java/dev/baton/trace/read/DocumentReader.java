@@ -26,6 +26,10 @@ final class DocumentReader {
     private Process lastProcess = new Process("", -1);
     private byte[] lastPid = new byte[0];
     private long ordinal;
+    /** Offset in the stream from which on no further event is begun. */
+    private long stopAt = Long.MAX_VALUE;
+    /** Offset of the event that was not begun any more; -1 while there is none. */
+    private long stoppedAt = -1;
 
     /** Whose part of the file an event belongs to, and the number in its pid: the device, for a device's work. */
     private record Process(String label, int number) {}
@@ -59,6 +63,80 @@ final class DocumentReader {
         return traces();
     }
 
+    /**
+     * Reads a stretch of a document from an event on, up to the first event that begins at or behind an offset of the
+     * window's stream, or to the document's end.
+     *
+     * @return the offset of the event it began with; -1 when there is none
+     */
+    long readEvents(long stop) {
+        stopAt = stop;
+        if (!nextElement()) {
+            return -1;
+        }
+        long first = window.offset(window.position);
+        events();
+        if (stoppedAt < 0) {
+            object();
+        }
+        return first;
+    }
+
+    /** Reads from the document's begin up to the first event that begins at or behind an offset. */
+    void readUpTo(long stop) {
+        stopAt = stop;
+        space();
+        window.position++;
+        object();
+    }
+
+    /** Where {@link #readEvents} and {@link #readUpTo} stopped; -1 when they came to the document's end. */
+    long stoppedAt() {
+        return stoppedAt;
+    }
+
+    /** Events passed, kept or not. */
+    long ordinal() {
+        return ordinal;
+    }
+
+    /** Whether anything but white space is left in the stream. */
+    boolean hasMore() {
+        return space() >= 0;
+    }
+
+    /** Appends the events of the stretch that follows this one in the document, and what its header says. */
+    void append(DocumentReader next) {
+        next.parts.forEach((label, events) ->
+                parts.computeIfAbsent(label, l -> new Events(new NameTable())).append(events, ordinal));
+        header.append(next.header);
+        ordinal += next.ordinal;
+    }
+
+    /** The traces of a document of which no part was damaged. */
+    List<Trace> traces(long uncompressedBytes) {
+        List<Trace> traces = new ArrayList<>();
+        for (Trace t : traces()) {
+            traces.add(new Trace(t.file(), t.label(), t.info(), t.events(), uncompressedBytes, t.notes()));
+        }
+        return traces;
+    }
+
+    /** Goes to the next brace that begins an element of an array and has a field of events first. */
+    private boolean nextElement() {
+        while (nextEvent()) {
+            int before = window.position - 1;
+            while (before > 0 && Json.isSpace(window.bytes[before])) {
+                before--;
+            }
+            if (before >= 0 && (window.bytes[before] == ',' || window.bytes[before] == '[')) {
+                return true;
+            }
+            window.position++;
+        }
+        return false;
+    }
+
     /** Whether another document begins behind this one. */
     boolean isFollowedByAnother() {
         return space() == '{';
@@ -68,6 +146,12 @@ final class DocumentReader {
         TraceInfo info = header.info();
         List<Trace> traces = new ArrayList<>();
         long bytes = window.offset(window.limit);
+        long illegible = parts.values().stream()
+                .mapToLong(events -> events.names().illegible())
+                .sum();
+        if (illegible > 0) {
+            header.notes().add(illegible + " names hold bytes that are not UTF-8; they are shown with \ufffd");
+        }
         parts.forEach((label, events) -> {
             if (events.size() > 0 || parts.size() == 1) {
                 traces.add(new Trace(file, label, info, events, bytes, header.notes()));
@@ -94,6 +178,9 @@ final class DocumentReader {
 
     private void object() {
         while (true) {
+            if (stoppedAt >= 0) {
+                return;
+            }
             int c = space();
             if (c == '}') {
                 window.position++;
@@ -188,6 +275,10 @@ final class DocumentReader {
         while (true) {
             int c = space();
             if (c == '{') {
+                if (window.offset(window.position) >= stopAt) {
+                    stoppedAt = window.offset(window.position);
+                    return;
+                }
                 event();
             } else if (c == ',') {
                 window.position++;

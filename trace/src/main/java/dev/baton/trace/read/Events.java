@@ -55,6 +55,30 @@ public final class Events {
         collectives.put(size - 1, call);
     }
 
+    /** Appends another stretch of the same file, whose first event has that position in the file. */
+    void append(Events next, long firstOrdinal) {
+        int[] ids = new int[next.names.size()];
+        for (int id = 0; id < ids.length; id++) {
+            ids[id] = names.idOf(next.names, id);
+        }
+        if (size + next.size > kind.length) {
+            grow(size + next.size + (size >> 2));
+        }
+        System.arraycopy(next.kind, 0, kind, size, next.size);
+        System.arraycopy(next.start, 0, start, size, next.size);
+        System.arraycopy(next.duration, 0, duration, size, next.size);
+        System.arraycopy(next.device, 0, device, size, next.size);
+        System.arraycopy(next.lane, 0, lane, size, next.size);
+        System.arraycopy(next.correlation, 0, correlation, size, next.size);
+        for (int i = 0; i < next.size; i++) {
+            name[size + i] = ids[next.name[i]];
+            ordinal[size + i] = firstOrdinal + next.ordinal[i];
+        }
+        int before = size;
+        next.collectives.forEach((event, call) -> collectives.put(before + event, call));
+        size += next.size;
+    }
+
     private void grow(int length) {
         kind = Arrays.copyOf(kind, length);
         start = Arrays.copyOf(start, length);

@@ -1,9 +1,11 @@
 package dev.baton.trace.read;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.json.JsonReadFeature;
 import tools.jackson.databind.JsonNode;
@@ -12,6 +14,8 @@ import tools.jackson.databind.json.JsonMapper;
 /** Collects what stands beside the events at the top of a trace. */
 final class HeaderReader {
     private static final int MOST_BYTES = 16 << 20;
+    private static final Set<String> KEYS =
+            Set.of("baseTimeNanoseconds", "distributedInfo", "deviceProperties", "host_name", "baton_dropped_spans");
     private static final JsonMapper MAPPER = JsonMapper.builder()
             .enable(JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS)
             .enable(JsonReadFeature.ALLOW_BACKSLASH_ESCAPING_ANY_CHARACTER)
@@ -19,6 +23,7 @@ final class HeaderReader {
             .build();
 
     private final List<String> notes = new ArrayList<>();
+    private final List<Map.Entry<String, byte[]>> said = new ArrayList<>();
     private final Map<Integer, String> devices = new HashMap<>();
     private int rank = -1;
     private int worldSize;
@@ -26,8 +31,16 @@ final class HeaderReader {
     private String backend = "";
     private String hostName = "";
 
+    /** Takes what another reader took from a later part of the document. */
+    void append(HeaderReader later) {
+        later.said.forEach(s -> property(s.getKey(), s.getValue(), 0, s.getValue().length));
+    }
+
     /** Takes one top-level value, {@code b[from, to)}. */
     void property(String key, byte[] b, int from, int to) {
+        if (KEYS.contains(key) && to - from <= MOST_BYTES) {
+            said.add(Map.entry(key, Arrays.copyOfRange(b, from, to)));
+        }
         switch (key) {
             case "baseTimeNanoseconds" -> {
                 long value = Numbers.whole(b, from, to);

@@ -41,6 +41,10 @@ final class Json {
 
     private Json() {}
 
+    static boolean isSpace(byte b) {
+        return KIND[b & 0xff] == SPACE;
+    }
+
     /** The first byte from {@code at} on that is not white space. */
     static int skipSpace(byte[] b, int at) {
         int i = at;

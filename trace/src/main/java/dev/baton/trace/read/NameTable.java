@@ -38,6 +38,11 @@ public final class NameTable {
         return id(bytes, 0, bytes.length);
     }
 
+    /** The id here of a name of another table. */
+    int idOf(NameTable other, int id) {
+        return id(other.raw[id], 0, other.raw[id].length);
+    }
+
     private int add(int slot, byte[] bytes) {
         int id = names.size();
         names.add(Json.text(bytes, 0, bytes.length));
@@ -73,6 +78,11 @@ public final class NameTable {
     /** The name with that id. */
     public String name(int id) {
         return names.get(id);
+    }
+
+    /** Names with bytes that are not UTF-8. */
+    long illegible() {
+        return names.stream().filter(n -> n.indexOf('\ufffd') >= 0).count();
     }
 
     /** How many there are. */

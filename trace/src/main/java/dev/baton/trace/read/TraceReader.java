@@ -12,8 +12,8 @@ import java.util.zip.GZIPInputStream;
 
 /**
  * Reads Kineto traces (Chrome trace JSON, gzipped or not) as streams: memory goes to the events that are kept, not to the
- * file. What is damaged is passed over and noted; only a file that cannot be opened is an error. SQLite exports of Nsight
- * Systems are read too.
+ * file. What is damaged is passed over and noted; only a file that cannot be opened is an error. A large file that is not
+ * gzipped is read on all cores. SQLite exports of Nsight Systems are read too.
  */
 public final class TraceReader {
     private static final int GZIP_MAGIC = 0x1f8b;
@@ -45,6 +45,12 @@ public final class TraceReader {
             return List.of(NsysReader.read(file));
         }
         try (InputStream raw = new BufferedInputStream(Files.newInputStream(file), 1 << 16)) {
+            List<Trace> side = Files.size(file) < 4 * StretchReader.BYTES
+                    ? List.of()
+                    : StretchReader.read(file, pieces, StretchReader.BYTES);
+            if (!side.isEmpty()) {
+                return side;
+            }
             ByteWindow window = new ByteWindow(unzipped(raw, notes));
             DocumentReader reader;
             int documents = 0;

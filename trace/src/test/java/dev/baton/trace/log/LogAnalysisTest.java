@@ -3,6 +3,7 @@ package dev.baton.trace.log;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
+import dev.baton.trace.RankCoordinates;
 import dev.baton.trace.RealFiles;
 import dev.baton.trace.report.LogReport;
 import java.io.IOException;
@@ -41,6 +42,20 @@ class LogAnalysisTest {
         assertThat(log.batches().get(1).acceptLength()).isEqualTo(2.5);
         assertThat(log.batches().get(2).isDecode()).isFalse();
         assertThat(log.batches().get(2).throughput()).isEqualTo(99);
+    }
+
+    @Test
+    void numbersThatAreNoneAreLeftOut() throws IOException {
+        Path file = log("""
+                [2025-06-01 10:00:00 DP0] Scheduler.run_batch sleep 180.00.0s
+                [2025-06-01 10:00:00 DP99999999999] Decode batch, #running-req: 5, #token: 7,
+                [2025-06-01 10:00:01 DP0] Retract requests. #retracted_reqs: 99999999999, #new_token_ratio: 0.1.2 -> 0.3
+                [2025-06-01 10:00:02 DP0] Scheduler.run_batch sleep 1.5E-4s
+                """);
+        ServerLog log = LogReader.read(List.of(file));
+        assertThat(log.batches()).isEmpty();
+        assertThat(log.events()).hasSize(1);
+        assertThat(RankCoordinates.mergeLabel("5-TP-99999999999999.trace.json")).isEqualTo("[TP999999] ");
     }
 
     @Test
