@@ -78,10 +78,10 @@ class TwoNodesTest {
 
     @Test
     void answersAreThoseOfOneProcessAndEveryRankIsTraced(@TempDir Path traces) throws Exception {
-        ServerUnderTest one = node(1);
-        ServerUnderTest zero = node(0).awaitReady();
+        ServerUnderTest one = node(1, "--skip-server-warmup");
+        ServerUnderTest zero = node(0, "--skip-server-warmup").awaitReady();
         one.awaitLine("Health checks are answered at port (\\d+)");
-        List<Question> questions = Questions.eight().subList(0, 5);
+        List<Question> questions = Questions.eight().subList(0, 3);
         List<List<Integer>> expected;
         try (EngineAssembly assembly = Questions.engine("--tp-size=2")) {
             expected = Questions.ids(Questions.together(assembly.engine(), questions));
@@ -142,9 +142,18 @@ class TwoNodesTest {
     }
 
     @Test
-    void whenNodeZeroIsToldToEndTheOtherEndsInGoodOrder() {
-        ServerUnderTest one = node(1, "--skip-server-warmup");
-        ServerUnderTest zero = node(0, "--skip-server-warmup").awaitReady();
+    void attentionGroupsFollowGrammarsOnTheirNodeAndTheOthersEndWithNodeZero() {
+        String[] flags = {"--enable-dp-attention", "--dp-size=2", "--skip-server-warmup"};
+        ServerUnderTest one = node(1, flags);
+        ServerUnderTest zero = node(0, flags).awaitReady();
+        // Round robin: one answer of each attention group.
+        for (int group = 0; group < 2; group++) {
+            Map<String, Object> body = Map.of(
+                    "text", "What is", "sampling_params", Map.of("max_new_tokens", 20, "regex", "[0-9]{3}-[a-f]{2}"));
+            JsonNode answer = ServerUnderTest.json(zero.post("/generate", body));
+            assertThat(answer.path("text").asString()).matches("[0-9]{3}-[a-f]{2}");
+        }
+        assertThat(zero.log()).contains("DP0").contains("DP1");
         String port = one.awaitLine("Health checks are answered at port (\\d+)");
         for (String path : List.of("/health", "/health_generate", "/ping")) {
             assertThat(one.call("http://127.0.0.1:" + port + path).statusCode()).isEqualTo(200);
