@@ -2,6 +2,7 @@ package dev.baton.app;
 
 import dev.baton.engine.arch.AllToAll;
 import dev.baton.engine.arch.DispatchOptions;
+import dev.baton.engine.arch.DispatchOptions.Overlap;
 import dev.baton.engine.arch.WireFormat;
 import dev.baton.engine.parallel.ParallelShape;
 import dev.baton.protocol.ProtocolException;
@@ -50,13 +51,22 @@ final class ParallelFlags {
             case "fp8" -> WireFormat.FP8;
             default -> WireFormat.F32;
         };
-        if (args.on("enable-single-batch-overlap") && allToAll(args) == AllToAll.NONE) {
+        return new DispatchOptions(
+                format, maxTokensPerRank(), overlap(args), args.decimal("tbo-token-distribution-threshold"));
+    }
+
+    private static Overlap overlap(ServerArgs args) {
+        Overlap overlap = args.on("enable-two-batch-overlap")
+                ? Overlap.TWO_BATCH
+                : args.on("enable-single-batch-overlap") ? Overlap.SINGLE_BATCH : Overlap.NONE;
+        if (overlap != Overlap.NONE && allToAll(args) == AllToAll.NONE) {
             throw new ProtocolException(
                     ProtocolException.Code.INVALID_FLAG,
-                    "--enable-single-batch-overlap computes shared experts while results travel, and without"
-                            + " --moe-a2a-backend deepep nothing travels; add it or leave this one out");
+                    (overlap == Overlap.TWO_BATCH ? "--enable-two-batch-overlap" : "--enable-single-batch-overlap")
+                            + " computes while tokens travel to their experts, and without --moe-a2a-backend deepep"
+                            + " nothing travels; add that or leave this one out");
         }
-        return new DispatchOptions(format, maxTokensPerRank(), args.on("enable-single-batch-overlap"));
+        return overlap;
     }
 
     private static int maxTokensPerRank() {

@@ -47,11 +47,11 @@ class SameAnswersTest {
                 "--tp-size=2 --ep-size=2",
                 "--tp-size=4 --dp-size=2 --enable-dp-attention --ep-size=4 --moe-dense-tp-size=1 --enable-dp-lm-head",
                 "--tp-size=4 --dp-size=4 --enable-dp-attention --moe-a2a-backend=deepep --enable-single-batch-overlap",
-                "--tp-size=2 --enable-deepep-moe --deepep-mode=normal --page-size=16",
+                "--tp-size=2 --enable-deepep-moe --deepep-mode=normal --page-size=16 --enable-two-batch-overlap",
                 "--tp-size=4 --ep-size=4 --ep-num-redundant-experts=8 --ep-dispatch-algorithm=dynamic --enable-eplb"
                         + " --eplb-rebalance-num-iterations=8 --eplb-rebalance-layers-per-chunk=1",
                 "--tp-size=4 --dp-size=4 --enable-dp-attention --enable-deepep-moe --ep-num-redundant-experts=4 --enable-eplb"
-                        + " --eplb-rebalance-num-iterations=10",
+                        + " --eplb-rebalance-num-iterations=10 --enable-two-batch-overlap",
             })
     void answersAreThoseOfOneByOne(String flags) {
         try (EngineAssembly assembly = Questions.engine(flags.split(" "))) {

@@ -1,5 +1,8 @@
 package dev.baton.engine.arch;
 
+import dev.baton.engine.EngineException;
+import dev.baton.engine.overlap.LayerStages;
+import dev.baton.engine.overlap.LayerStages.Operation;
 import dev.baton.model.config.ModelConfig;
 import dev.baton.model.config.Rope;
 import dev.baton.tensor.Ops;
@@ -165,6 +168,17 @@ public final class Decoder {
      * @return [S, hidden], their final normed states; valid until the next call. Before the last stage nothing of use
      */
     public Tensor forward(ForwardContext context, Workspace streams, LayerHook hook, Tensor wanted) {
+        return forward(context, streams, hook, wanted, null);
+    }
+
+    /**
+     * The same, in two halves from the first MoE layer on: one half computes while the other's tokens travel to their
+     * experts and back.
+     *
+     * @param halves null for a step in one piece
+     */
+    public Tensor forward(
+            ForwardContext context, Workspace streams, LayerHook hook, Tensor wanted, @Nullable TwoHalves halves) {
         Ops ops = context.ops();
         Workspace workspace = context.workspace();
         int tokens = context.tokens();
@@ -176,7 +190,8 @@ public final class Decoder {
         if (active && embedding != null) {
             embedding.forward(context, stream);
         }
-        for (int i = 0; i < layers.size(); i++) {
+        int whole = halves == null ? layers.size() : firstMoeLayer();
+        for (int i = 0; i < whole; i++) {
             DecoderLayer layer = layers.get(i);
             if (active) {
                 if (i == 0 && stage.isFirst()) {
@@ -201,13 +216,108 @@ public final class Decoder {
             }
             exchange.run(context, layer.mlp(), rows, x, y);
         }
+        if (halves != null && whole < layers.size()) {
+            int count = (int) wanted.size(0);
+            Tensor chosenStream = workspace.rows(chosen, count);
+            Tensor chosenY = workspace.rows(chosenResult, count);
+            inHalves(halves, whole, hook, stream, y, chosenStream, chosenY);
+            stream = chosenStream;
+            y = chosenY;
+            x = workspace.rows(normed, count);
+        }
         if (finalNorm != null && x.size(0) > 0) {
             ops.addRmsNorm(stream, y, finalNorm, epsilon, x);
         }
         return x;
     }
 
-    private static Tensor gather(Ops ops, Tensor from, Tensor rows, Tensor to) {
+    /** The first layer from which on a step can be computed in halves; the number of layers when there is none. */
+    private int firstMoeLayer() {
+        for (int i = 0; i < layers.size(); i++) {
+            if (layers.get(i).mlp() instanceof MoeMlp) {
+                return i;
+            }
+        }
+        return layers.size();
+    }
+
+    /** @throws EngineException CONFIGURATION when the layers cannot be computed in halves */
+    public void requireHalves() {
+        for (int i = firstMoeLayer(); i < layers.size(); i++) {
+            if (layers.get(i).mlp().scope() == TokenExchange.Scope.ALL) {
+                throw new EngineException(
+                        EngineException.Code.CONFIGURATION,
+                        "--enable-two-batch-overlap: layer " + i
+                                + " is dense, stands behind MoE layers and is shared by"
+                                + " all attention groups; make it whole by --moe-dense-tp-size 1");
+            }
+        }
+    }
+
+    private void inHalves(
+            TwoHalves halves, int from, LayerHook hook, Tensor stream, Tensor y, Tensor chosenStream, Tensor chosenY) {
+        int tokens = halves.first().tokens();
+        int wanted = (int) halves.firstWanted().size(0);
+        HalfBatch first = new HalfBatch(
+                halves.first(),
+                false,
+                halves.firstWanted(),
+                stream.rowRange(0, tokens),
+                y.rowRange(0, tokens),
+                halves.first().workspace().rows(normed, tokens),
+                chosenStream.rowRange(0, wanted),
+                chosenY.rowRange(0, wanted));
+        int rest = halves.second().tokens();
+        int restWanted = (int) halves.secondWanted().size(0);
+        HalfBatch second = new HalfBatch(
+                halves.second(),
+                true,
+                halves.secondWanted(),
+                stream.rowRange(tokens, rest),
+                y.rowRange(tokens, rest),
+                halves.second().workspace().rows(normed, rest),
+                chosenStream.rowRange(wanted, restWanted),
+                chosenY.rowRange(wanted, restWanted));
+        List<LayerStages<HalfBatch>> all = new ArrayList<>();
+        boolean prefills = halves.first().shape().prefills();
+        for (int i = from; i < layers.size(); i++) {
+            all.add(stages(i, hook, prefills));
+        }
+        LayerStages.run(all, first, second);
+    }
+
+    /** SGLang's stages of a prefill and of a decode step. */
+    private LayerStages<HalfBatch> stages(int index, LayerHook hook, boolean prefills) {
+        DecoderLayer layer = layers.get(index);
+        Operation<HalfBatch> attention =
+                half -> half.attention(layer, index, index == 0 && stage.isFirst(), epsilon, hook);
+        Operation<HalfBatch> norm = half -> {
+            if (index == layers.size() - 1) {
+                half.keepWanted(normed);
+            }
+            half.normBeforeMlp(layer, epsilon);
+        };
+        if (!(layer.mlp() instanceof MoeMlp moe)) {
+            return new LayerStages<>(
+                    List.of(List.of(attention, norm, half -> half.dense(exchange, layer.mlp()))), prefills ? 0 : 2);
+        }
+        Operation<HalfBatch> dispatch = half -> half.dispatch(exchange, moe);
+        Operation<HalfBatch> experts = half -> half.computeExperts(moe);
+        Operation<HalfBatch> shared = half -> half.computeShared(moe);
+        Operation<HalfBatch> combine = half -> half.combine(exchange);
+        return prefills
+                ? new LayerStages<>(
+                        List.of(List.of(attention, norm, dispatch), List.of(experts), List.of(shared, combine)), 0)
+                : new LayerStages<>(
+                        List.of(
+                                List.of(attention, norm),
+                                List.of(dispatch, shared),
+                                List.of(experts),
+                                List.of(combine)),
+                        2);
+    }
+
+    static Tensor gather(Ops ops, Tensor from, Tensor rows, Tensor to) {
         if (to.size(0) > 0) {
             ops.gatherRows(from, rows, to);
         }

@@ -22,6 +22,11 @@ public record ForwardContext(
         StepInputs inputs,
         StepShape shape,
         CommunicationQueue queue) {
+    /** The same for a part of the step, with a workspace of its own. */
+    public ForwardContext of(Workspace partWorkspace, StepInputs partInputs) {
+        return new ForwardContext(ops, communicators, partWorkspace, cache, partInputs, shape, queue);
+    }
+
     /** Sums a partial result over the ranks of the stage, in place. */
     void allReduce(Tensor x) {
         sum(communicators.tensor(), x);

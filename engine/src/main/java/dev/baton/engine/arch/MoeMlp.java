@@ -20,6 +20,8 @@ import org.jspecify.annotations.Nullable;
  * rank, so that all ranks choose the same experts.
  */
 final class MoeMlp implements MlpBlock {
+    private static final StepShape.Gathered NO_PADDING = new StepShape.Gathered(new int[0], new int[0], 0, 0);
+
     /** [experts, hidden] */
     private final Weight router;
 
@@ -200,24 +202,37 @@ final class MoeMlp implements MlpBlock {
     /** Tokens go to their experts' ranks; shared experts are computed while results come back. */
     private void travel(ForwardContext context, Dispatcher by, Selection selection, Tensor x, Tensor out) {
         Dispatcher.Flight flight = by.dispatchA(context, x, selection.ids(), selection.weights());
+        compute(context, flight);
+        Tensor common = ofShared(context, x);
+        flight.combineB(out);
+        add(context, out, common);
+    }
+
+    /** Chooses experts and sends the tokens to them. */
+    Dispatcher.Flight dispatch(ForwardContext context, Tensor x) {
+        Selection selection = select(context, NO_PADDING, x);
+        return Objects.requireNonNull(dispatcher).dispatchA(context, x, selection.ids(), selection.weights());
+    }
+
+    /** Computes what has arrived and sends the results back. */
+    void compute(ForwardContext context, Dispatcher.Flight flight) {
         Dispatcher.Received here = flight.dispatchB();
         if (here.x().size(0) > 0) {
             context.ops().experts(here.x(), here.ids(), here.weights(), experts.weights(), here.results());
         }
         flight.combineA(here.results());
-        Tensor common = x.size(0) > 0 ? ofShared(context, x) : null;
-        flight.combineB(out);
-        add(context, out, common);
     }
 
-    private static void add(ForwardContext context, Tensor out, @Nullable Tensor more) {
+    static void add(ForwardContext context, Tensor out, @Nullable Tensor more) {
         if (more != null) {
             context.ops().add(out, more);
         }
     }
 
-    private @Nullable Tensor ofShared(ForwardContext context, Tensor x) {
-        if (shared == null) {
+    /** What the shared experts make of these rows; null when there is nothing. */
+    @Nullable
+    Tensor ofShared(ForwardContext context, Tensor x) {
+        if (shared == null || x.size(0) == 0) {
             return null;
         }
         Tensor common = context.workspace().rows(sharedOut, x.rows());

@@ -9,8 +9,19 @@ import java.util.Arrays;
  * @param tokens [groups] tokens of each group, 0 for one that only takes part
  * @param wanted [groups] rows of each group whose logits are computed
  * @param prefills whether any group prefills
+ * @param halves whether every rank computes the step in two halves
  */
-public record StepShape(int[] tokens, int[] wanted, boolean prefills) {
+public record StepShape(int[] tokens, int[] wanted, boolean prefills, boolean halves) {
+    /** A step in one piece. */
+    public StepShape(int[] tokens, int[] wanted, boolean prefills) {
+        this(tokens, wanted, prefills, false);
+    }
+
+    /** The same step in two halves. */
+    public StepShape inHalves() {
+        return new StepShape(tokens, wanted, prefills, true);
+    }
+
     /** A replica of one group. */
     public static StepShape single(int tokens, int wanted, boolean prefills) {
         return new StepShape(new int[] {tokens}, new int[] {wanted}, prefills);

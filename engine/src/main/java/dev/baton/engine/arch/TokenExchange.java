@@ -126,21 +126,45 @@ final class TokenExchange {
         return whole;
     }
 
-    private void slice(ForwardContext context, MlpBlock mlp, Gathered rows, Tensor x, Tensor out) {
-        int own = x.rows();
-        if (attention.size() == 1) {
-            mlp.forward(context, rows, x, out);
-            return;
+    /**
+     * This rank's equal part of the group's rows, and room for its results.
+     *
+     * @param each rows of a full part
+     * @param x [count, hidden]
+     * @param result [each, hidden], of which the first count are to be filled
+     */
+    record Slice(int each, Tensor x, Tensor result) {
+        /** Where the part's results belong. */
+        Tensor out() {
+            return result.rowRange(0, x.rows());
         }
+    }
+
+    /** @param out where results go when the part is the whole */
+    Slice part(ForwardContext context, Tensor x, Tensor out) {
+        if (attention.size() == 1) {
+            return new Slice(x.rows(), x, out);
+        }
+        int own = x.rows();
         int each = (own + attention.size() - 1) / attention.size();
         int from = Math.min(own, attention.rank() * each);
         int count = Math.min(each, own - from);
-        Tensor mine = context.workspace().rows(part, each);
-        mlp.forward(context, rows, x.rowRange(from, count), mine.rowRange(0, count));
-        if (own > 0) {
-            context.workspace().zero(mine.rowRange(count, each - count));
-            copy(context.ops(), wholeGroup(context, mine).rowRange(0, own), out);
+        return new Slice(each, x.rowRange(from, count), context.workspace().rows(part, each));
+    }
+
+    /** Every rank of the group gets the results of all parts. */
+    void whole(ForwardContext context, Slice slice, Tensor out) {
+        if (attention.size() > 1 && out.rows() > 0) {
+            int count = slice.x().rows();
+            context.workspace().zero(slice.result().rowRange(count, slice.each() - count));
+            copy(context.ops(), wholeGroup(context, slice.result()).rowRange(0, out.rows()), out);
         }
+    }
+
+    private void slice(ForwardContext context, MlpBlock mlp, Gathered rows, Tensor x, Tensor out) {
+        Slice mine = part(context, x, out);
+        mlp.forward(context, rows, mine.x(), mine.out());
+        whole(context, mine, out);
     }
 
     private static void copy(Ops ops, Tensor from, Tensor to) {

@@ -3,6 +3,7 @@ package dev.baton.engine.forward;
 import dev.baton.engine.EngineException;
 import dev.baton.engine.arch.CommunicationQueue;
 import dev.baton.engine.arch.Decoder;
+import dev.baton.engine.arch.DispatchOptions;
 import dev.baton.engine.arch.ExpertPlacement;
 import dev.baton.engine.arch.ForwardContext;
 import dev.baton.engine.arch.LayerHook;
@@ -11,10 +12,12 @@ import dev.baton.engine.arch.LocalExperts;
 import dev.baton.engine.arch.RankCommunicators;
 import dev.baton.engine.arch.StepInputs;
 import dev.baton.engine.arch.StepShape;
+import dev.baton.engine.arch.TwoHalves;
 import dev.baton.engine.arch.WeightLoader;
 import dev.baton.engine.arch.Workspace;
 import dev.baton.engine.balance.RankExperts;
 import dev.baton.engine.forward.RankObserver.Phase;
+import dev.baton.engine.overlap.TwoBatchSplit;
 import dev.baton.engine.schedule.ForwardMode;
 import dev.baton.engine.schedule.StepPlan;
 import dev.baton.engine.schedule.StepResult;
@@ -70,7 +73,8 @@ public final class ModelRunner {
             Tensor rowIndices,
             MemorySegment staging,
             OutputStage output,
-            DecodeGraphs graphs) {}
+            DecodeGraphs graphs,
+            @Nullable Halves halves) {}
 
     /**
      * Loads the rank's weights.
@@ -114,15 +118,18 @@ public final class ModelRunner {
         if (balance != null) {
             balance.attach(decoder.experts());
         }
-        this.queue = layout.experts().dispatched() && options.dispatch().overlap()
+        this.queue = layout.experts().dispatched() && options.dispatch().overlap() != DispatchOptions.Overlap.NONE
                 ? CommunicationQueue.threaded(Thread.currentThread().getName() + "-dispatch")
                 : CommunicationQueue.INLINE;
         this.weightBytes = loader.bytes() + (balance == null ? 0 : balance.bufferBytes());
+        if (twoBatches()) {
+            decoder.requireHalves();
+        }
     }
 
     /** How the rank's memory divides. */
     public MemoryPlan memoryPlan() {
-        long buffers = decoder.stepBuffers().bytes(workspaceRows(options.maxStepTokens()))
+        long buffers = (twoBatches() ? 3 : 1) * decoder.stepBuffers().bytes(workspaceRows(options.maxStepTokens()))
                 + StageStreams.bytes(
                         decoder.streamBuffers(), layout.stage(), communicators.stages(), options.maxStepTokens())
                 + decoder.logitBuffers().bytes(workspaceRows(options.logitRows()))
@@ -173,7 +180,21 @@ public final class ModelRunner {
                 new DecodeGraphs(
                         device,
                         DecodeGraphs.batchSizes(Math.min(options.maxRows(), options.logitRows())),
-                        options.contextTokens()));
+                        options.contextTokens()),
+                twoBatches() ? halves() : null);
+    }
+
+    private boolean twoBatches() {
+        return layout.experts().dispatched() && options.dispatch().overlap() == DispatchOptions.Overlap.TWO_BATCH;
+    }
+
+    private Halves halves() {
+        int rows = workspaceRows(options.maxStepTokens());
+        return new Halves(
+                new StepInputBuffers(device, options.maxStepTokens(), options.maxRows()),
+                new StepInputBuffers(device, options.maxStepTokens(), options.maxRows()),
+                new Workspace(device, decoder.stepBuffers(), rows),
+                new Workspace(device, decoder.stepBuffers(), rows));
     }
 
     /** The rank's cache. */
@@ -245,8 +266,13 @@ public final class ModelRunner {
      * @throws EngineException INTERNAL when the plan does not fit the tables or buffers
      */
     public StepResult execute(StepPlan plan) {
-        return execute(
-                plan, StepShape.single(plan.tokens(), LogitRows.countOf(plan), plan.mode() == ForwardMode.EXTEND));
+        return execute(plan, shapeOfOneGroup(plan));
+    }
+
+    /** What a step of a replica of one attention group brings. */
+    public static StepShape shapeOfOneGroup(StepPlan plan) {
+        StepShape shape = StepShape.single(plan.tokens(), LogitRows.countOf(plan), plan.mode() == ForwardMode.EXTEND);
+        return TwoBatchSplit.possible(List.of(plan)) ? shape.inHalves() : shape;
     }
 
     /**
@@ -293,7 +319,10 @@ public final class ModelRunner {
             if (plan.tokens() > 0) {
                 m.inputs().storeSlots(ops, inputs, m.tables().slotTable());
             }
-            Tensor states = decoder.forward(context, stream, hook(plan), wanted(m));
+            Halves halves = shape.halves() ? m.halves() : null;
+            Tensor states = halves == null
+                    ? decoder.forward(context, stream, hook(plan), wanted(m))
+                    : inHalves(m, halves, plan, context, stream);
             ended(Phase.FORWARD);
             m.streams().end(plan);
             if (layout.stage().isLast()) {
@@ -307,6 +336,38 @@ public final class ModelRunner {
             balance.passEnded(plan, inputs.ids(), collectives.tensor().communicator());
         }
         return result;
+    }
+
+    /** What a step needs besides when it is computed in two halves. */
+    private record Halves(
+            StepInputBuffers firstInputs, StepInputBuffers secondInputs, Workspace first, Workspace second) {}
+
+    private Tensor inHalves(Memory m, Halves halves, StepPlan plan, ForwardContext context, Workspace stream) {
+        TwoBatchSplit split = TwoBatchSplit.of(plan, options.dispatch().tokenThreshold());
+        StepPlan first = split.first();
+        StepPlan second = split.second();
+        StepInputs firstInputs = halves.firstInputs().fill(first, m.tables(), first.sequences(), longestContext(first));
+        StepInputs secondInputs =
+                halves.secondInputs().fill(second, m.tables(), second.sequences(), longestContext(second));
+        LogitRows rows = m.output().rows();
+        int cut = 0;
+        for (int i = 0; i < rows.count(); i++) {
+            boolean inFirst = rows.token(i) < first.tokens();
+            cut += inFirst ? 1 : 0;
+            m.staging().setAtIndex(ValueLayout.JAVA_INT, i, rows.token(i) - (inFirst ? 0 : first.tokens()));
+        }
+        Tensor wanted = m.rowIndices().rowRange(0, rows.count());
+        device.toDevice(m.staging(), wanted);
+        return decoder.forward(
+                context,
+                stream,
+                hook(plan),
+                wanted,
+                new TwoHalves(
+                        context.of(halves.first(), firstInputs),
+                        context.of(halves.second(), secondInputs),
+                        wanted.rowRange(0, cut),
+                        wanted.rowRange(cut, rows.count() - cut)));
     }
 
     /** A decode step whose every sequence is sampled, which nobody watches. */

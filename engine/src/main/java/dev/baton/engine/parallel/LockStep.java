@@ -3,6 +3,7 @@ package dev.baton.engine.parallel;
 import dev.baton.engine.EngineException;
 import dev.baton.engine.arch.StepShape;
 import dev.baton.engine.forward.LogitRows;
+import dev.baton.engine.overlap.TwoBatchSplit;
 import dev.baton.engine.schedule.ForwardMode;
 import dev.baton.engine.schedule.StepPlan;
 import dev.baton.engine.schedule.StepResult;
@@ -108,8 +109,9 @@ final class LockStep {
                 wanted[g] = LogitRows.countOf(plan);
                 prefills |= plan.mode() == ForwardMode.EXTEND;
             }
+            StepShape shape = new StepShape(tokens, wanted, prefills);
             List<CompletableFuture<StepResult>> results =
-                    ranks.run(plans, new StepShape(tokens, wanted, prefills), groupOf);
+                    ranks.run(plans, TwoBatchSplit.possible(plans) ? shape.inHalves() : shape, groupOf);
             for (int g = 0; g < groups; g++) {
                 Offer offer = taken.get(g);
                 if (offer != null) {

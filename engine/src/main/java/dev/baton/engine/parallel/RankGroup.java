@@ -2,11 +2,9 @@ package dev.baton.engine.parallel;
 
 import dev.baton.engine.arch.StepShape;
 import dev.baton.engine.forward.LayerListener;
-import dev.baton.engine.forward.LogitRows;
 import dev.baton.engine.forward.LogitsListener;
 import dev.baton.engine.forward.ModelRunner;
 import dev.baton.engine.forward.RankObserver;
-import dev.baton.engine.schedule.ForwardMode;
 import dev.baton.engine.schedule.StepExecutor;
 import dev.baton.engine.schedule.StepPlan;
 import dev.baton.engine.schedule.StepResult;
@@ -125,7 +123,7 @@ public final class RankGroup implements StepExecutor {
         if (lockStep != null) {
             return lockStep.offer(group, plan);
         }
-        StepShape single = StepShape.single(plan.tokens(), LogitRows.countOf(plan), plan.mode() == ForwardMode.EXTEND);
+        StepShape single = ModelRunner.shapeOfOneGroup(plan);
         return ranks.run(List.of(plan), single, onlyGroup).getFirst();
     }
 

@@ -12,6 +12,7 @@ import dev.baton.tensor.parallel.Transfer;
 import dev.baton.trace.RankCoordinates;
 import dev.baton.trace.record.Span;
 import dev.baton.trace.record.SpanRing;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.function.BiConsumer;
@@ -93,11 +94,14 @@ final class RankProfile implements RankObserver {
         return coordinates;
     }
 
-    /** The rank's thread, for the trace's metadata, and in a pipeline the row of its messages. */
+    /** The rank's threads, for the trace's metadata, and in a pipeline the row of its messages. */
     Map<Long, String> threadNames() {
-        return coordinates.ppSize() == 1
-                ? Map.of(threadId, threadName)
-                : Map.of(threadId, threadName, threadId + MESSAGE_ROW, threadName + ", messages");
+        Map<Long, String> names = new HashMap<>(sink.helpers());
+        names.put(threadId, threadName);
+        if (coordinates.ppSize() > 1) {
+            names.put(threadId + MESSAGE_ROW, threadName + ", messages");
+        }
+        return names;
     }
 
     boolean recordsShapes() {

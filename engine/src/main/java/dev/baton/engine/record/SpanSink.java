@@ -4,12 +4,21 @@ import dev.baton.model.DType;
 import dev.baton.tensor.Tensor;
 import dev.baton.trace.record.Span;
 import dev.baton.trace.record.SpanRing;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import org.jspecify.annotations.Nullable;
 
-/** Where one rank's wrapped operators and collectives put their spans; nowhere while no window is open. Rank's thread only. */
+/**
+ * Where one rank's wrapped operators and collectives put their spans; nowhere while no window is open. Operators
+ * come from the rank's thread, collectives also from the one that runs them beside it.
+ */
 final class SpanSink {
     private final boolean recordShapes;
-    private @Nullable SpanRing ring;
+    private volatile @Nullable SpanRing ring;
+    /** Threads beside the rank's own that ran collectives. */
+    private final Map<Long, String> helpers = new ConcurrentHashMap<>();
+
+    private final Thread own = Thread.currentThread();
 
     SpanSink(boolean recordShapes) {
         this.recordShapes = recordShapes;
@@ -46,6 +55,10 @@ final class SpanSink {
             return;
         }
         long end = System.nanoTime();
+        Thread thread = Thread.currentThread();
+        if (thread != own) {
+            helpers.putIfAbsent(thread.threadId(), thread.getName());
+        }
         target.add(
                 Span.Kind.COLLECTIVE,
                 name,
@@ -53,6 +66,11 @@ final class SpanSink {
                 end,
                 new Span.Collective(
                         collective, in.elements(), out.elements(), elementType(in.dtype()), "0", groupRanks));
+    }
+
+    /** Names of the threads that ran collectives beside the rank's own. */
+    Map<Long, String> helpers() {
+        return helpers;
     }
 
     void annotation(String name, long startNanos, Span.@Nullable Detail detail) {

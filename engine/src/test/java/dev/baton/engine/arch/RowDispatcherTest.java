@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.baton.engine.EngineException;
+import dev.baton.engine.arch.DispatchOptions.Overlap;
 import dev.baton.engine.arch.RankCommunicators.Member;
 import dev.baton.model.DType;
 import dev.baton.tensor.Tensor;
@@ -62,7 +63,7 @@ class RowDispatcherTest {
         try (CpuDevice device = CpuDevice.open(CpuOptions.of(1));
                 CommunicationQueue queue = CommunicationQueue.threaded("dispatch-" + rank)) {
             WorkspacePlan plan = new WorkspacePlan(DType.F32);
-            DispatchOptions options = new DispatchOptions(format, MOST, true);
+            DispatchOptions options = new DispatchOptions(format, MOST, Overlap.SINGLE_BATCH);
             RowDispatcher dispatcher = new RowDispatcher(mode, options, HIDDEN, TOP_K, ranks, SLOTS / ranks, plan);
             Workspace workspace = new Workspace(device, plan, MOST * ranks);
             Member member =
@@ -147,7 +148,7 @@ class RowDispatcherTest {
 
     @Test
     void buffersThatAStepWouldNotFitAreRefused() {
-        DispatchOptions options = new DispatchOptions(WireFormat.F32, 16, false);
+        DispatchOptions options = new DispatchOptions(WireFormat.F32, 16, Overlap.NONE);
         options.requireFits(AllToAll.NORMAL, 2048, 64, 1);
         options.requireFits(AllToAll.AUTO, 2048, 64, 4);
         assertThatThrownBy(() -> options.requireFits(AllToAll.AUTO, 2048, 65, 4))
@@ -157,6 +158,7 @@ class RowDispatcherTest {
                 .hasMessageContaining("--max-running-requests");
         assertThatThrownBy(() -> options.requireFits(AllToAll.LOW_LATENCY, 2048, 4, 1))
                 .hasMessageContaining("--deepep-mode auto");
-        assertThatThrownBy(() -> new DispatchOptions(WireFormat.F32, 0, false)).hasMessageContaining("got 0");
+        assertThatThrownBy(() -> new DispatchOptions(WireFormat.F32, 0, Overlap.NONE))
+                .hasMessageContaining("got 0");
     }
 }

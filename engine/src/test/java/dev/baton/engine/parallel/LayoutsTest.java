@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.baton.engine.arch.AllToAll;
 import dev.baton.engine.arch.DispatchOptions;
+import dev.baton.engine.arch.DispatchOptions.Overlap;
 import dev.baton.engine.arch.WireFormat;
 import dev.baton.engine.balance.BalanceOptions;
 import dev.baton.engine.balance.DispatchAlgorithm;
@@ -83,7 +84,7 @@ class LayoutsTest {
     @ParameterizedTest(name = "{0}: {2}")
     @MethodSource("layouts")
     void answersAreTheStoredOnes(String name, ParallelShape shape, String model) {
-        requireStoredAnswers(model, shape, BalanceOptions.NONE);
+        requireStoredAnswers(model, shape, BalanceOptions.NONE, Overlap.NONE);
     }
 
     /** Experts in redundant slots, chosen statically or at random, and moving every third pass. */
@@ -122,10 +123,27 @@ class LayoutsTest {
         BalanceOptions experts = BalanceOptions.NONE
                 .withSlots(new InitialLocation.Trivial(), redundant, dispatch)
                 .withRebalancing(3, 1, 1.0);
-        requireStoredAnswers(model, shape, experts);
+        requireStoredAnswers(model, shape, experts, Overlap.NONE);
     }
 
-    private static void requireStoredAnswers(String model, ParallelShape shape, BalanceOptions experts) {
+    static Stream<Arguments> overlapping() {
+        return layouts().filter(layout -> ((ParallelShape) layout.get()[1]).allToAll() != AllToAll.NONE);
+    }
+
+    @ParameterizedTest(name = "two batches, {0}: {2}")
+    @MethodSource("overlapping")
+    void twoBatchesAnswerTheSame(String name, ParallelShape shape, String model) {
+        requireStoredAnswers(model, shape, BalanceOptions.NONE, Overlap.TWO_BATCH);
+    }
+
+    @ParameterizedTest(name = "single batch, {0}: {2}")
+    @MethodSource("overlapping")
+    void oneBatchBesideItsSharedExpertsAnswersTheSame(String name, ParallelShape shape, String model) {
+        requireStoredAnswers(model, shape, BalanceOptions.NONE, Overlap.SINGLE_BATCH);
+    }
+
+    private static void requireStoredAnswers(
+            String model, ParallelShape shape, BalanceOptions experts, Overlap overlap) {
         GoldenRecording golden = GoldenRecording.read(Golden.folder(model));
         List<int[]> prompts = new ArrayList<>();
         List<List<Integer>> expected = new ArrayList<>();
@@ -140,7 +158,7 @@ class LayoutsTest {
                 .shape(shape)
                 .experts(experts)
                 .maxStepTokens(32)
-                .dispatch(new DispatchOptions(WireFormat.F32, 32, shape.tensorParallel() == 4))
+                .dispatch(new DispatchOptions(WireFormat.F32, 32, overlap))
                 .build();
         try (LayoutEngine server = new LayoutEngine(model, options, CONFIG)) {
             // One alone: all groups but one are idle.

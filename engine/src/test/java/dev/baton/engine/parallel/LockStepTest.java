@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.baton.engine.EngineException;
 import dev.baton.engine.arch.AllToAll;
 import dev.baton.engine.arch.DispatchOptions;
+import dev.baton.engine.arch.DispatchOptions.Overlap;
 import dev.baton.engine.arch.RankCommunicators;
 import dev.baton.engine.arch.WireFormat;
 import dev.baton.engine.forward.Golden;
@@ -39,7 +40,7 @@ class LockStepTest {
                 .shape(shape)
                 .maxStepTokens(32)
                 .maxTotalTokens(poolTokens)
-                .dispatch(new DispatchOptions(WireFormat.F32, 32, false))
+                .dispatch(new DispatchOptions(WireFormat.F32, 32, Overlap.TWO_BATCH))
                 .build();
     }
 
@@ -86,8 +87,8 @@ class LockStepTest {
         ParallelShape shape = switch (seed) {
             case 1 -> groups(2, 2);
             case 2 -> groups(4, 2).withExpertParallel(4).withDense(true, true);
-            case 3 -> groups(4, 4).withAllToAll(AllToAll.AUTO);
-            default -> groups(4, 2).withAllToAll(AllToAll.NORMAL);
+            case 3 -> groups(4, 4).withAllToAll(AllToAll.AUTO).withDense(true, false);
+            default -> groups(4, 2).withAllToAll(AllToAll.NORMAL).withDense(true, true);
         };
         // About two requests a group fit, so that they lose their memory to each other.
         SchedulerConfig config =

@@ -220,9 +220,19 @@ public final class LaunchFlags {
                 SERVED,
                 "Baton: how hidden states travel to their experts; fp8 has a scale for every 128 columns");
         add("deepep-config", TEXT, null, ACCEPTED, "tuning of GPU kernels");
-        add("enable-two-batch-overlap", SWITCH, false, NOT_YET, "two halves of a batch overlap");
+        add(
+                "enable-two-batch-overlap",
+                SWITCH,
+                false,
+                SERVED,
+                "half of a batch computes while the other's tokens travel");
         add("enable-single-batch-overlap", SWITCH, false, SERVED, "shared experts are computed while results travel");
-        add("tbo-token-distribution-threshold", DECIMAL, 0.48, NOT_YET, "when to split one sequence");
+        add(
+                "tbo-token-distribution-threshold",
+                DECIMAL,
+                0.48,
+                SERVED,
+                "least share of a half before a sequence is cut");
         add("moe-runner-backend", TEXT, "auto", NOT_YET, "grouped GEMM implementation");
     }
 
