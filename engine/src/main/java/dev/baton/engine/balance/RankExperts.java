@@ -200,7 +200,11 @@ public final class RankExperts implements ExpertPlacement {
         for (int t = 0; t < rows; t++) {
             MemorySegment.copy(host, ValueLayout.JAVA_INT, 4L * t * columns, kept[t], 0, columns);
         }
-        chosen[layer] = kept;
+        // A step in two halves brings a layer's tokens in two parts.
+        int before = chosen[layer].length;
+        int[][] all = Arrays.copyOf(chosen[layer], before + rows);
+        System.arraycopy(kept, 0, all, before, rows);
+        chosen[layer] = all;
     }
 
     private MemorySegment staging(long bytes) {

@@ -73,7 +73,7 @@ public final class NodeFollower {
 
     /** Queues a step; one that fails ends the mesh by itself. */
     private void step(WireBuffer body) throws InterruptedException {
-        StepShape shape = new StepShape(body.ints(), body.ints(), body.booleanValue());
+        StepShape shape = new StepShape(body.ints(), body.ints(), body.booleanValue(), body.booleanValue());
         List<StepPlan> plans = body.list(() -> PlanCodec.read(body));
         Following now = following();
         for (int g = 0; g < plans.size(); g++) {

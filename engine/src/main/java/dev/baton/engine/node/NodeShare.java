@@ -199,6 +199,7 @@ public final class NodeShare implements RankShare, AutoCloseable {
             body.putInts(shape.tokens());
             body.putInts(shape.wanted());
             body.putBoolean(shape.prefills());
+            body.putBoolean(shape.halves());
             body.putList(plans, plan -> PlanCodec.write(body, plan));
             messages.sendAll(Kind.STEP, body);
         }
