@@ -20,6 +20,9 @@ final class CudaAttention {
     private static final int FLASH_ROWS = 64;
 
     private static final int FLASH_ROUND = 64;
+    private static final int MOST_SPLITS = 64;
+    /** From so many rounds a block on, more blocks pay although they join through the device's memory. */
+    private static final int MANY_ROUNDS = 8;
     /** Blocks that a multiprocessor should have at least, so that its memory requests overlap. */
     private static final int BLOCKS_PER_MULTIPROCESSOR = 8;
 
@@ -124,7 +127,11 @@ final class CudaAttention {
         int gridX = decode ? batch.sequences() : q.rows() * group / FLASH_ROWS + batch.sequences();
         int gridY = decode ? kvHeads * ((group + 15) / 16) : kvHeads;
         int splits = decode ? flashSplits(gridX * gridY, batch.maxContextTokens()) : 1;
-        long partial = splits == 1 ? 0 : scratch.address("attention", 4L * q.rows() * heads * splits * (headDim + 2));
+        // Splits that form a cluster join in its shared memory, more of them in the device's.
+        boolean cluster = gpu.hasClusters() && splits <= Launch.MOST_CLUSTER;
+        long partial = cluster ? 0 : scratch.address("attention", 4L * q.rows() * heads * splits * (headDim + 2));
+        long arrived = cluster ? 0 : scratch.address("attention.arrived", 4L * gridX * gridY);
+        Kernel kernel = kernels.get(Source.FLASH, (decode ? "flash_decode_" : "flash_extend_") + headDim);
         put(q);
         put(keys);
         put(values);
@@ -133,27 +140,27 @@ final class CudaAttention {
                 .put(batch.rows().memory().address())
                 .put(batch.slotTable().memory().address())
                 .put(batch.slotTable().rowStride())
-                .put(partial);
+                .put(partial)
+                .put(arrived);
         put(out);
-        launch.put(batch.sequences())
-                .put(heads)
-                .put(kvHeads)
-                .put(scale)
-                .run(
-                        kernels.get(Source.FLASH, (decode ? "flash_decode_" : "flash_extend_") + headDim),
-                        gridX,
-                        gridY,
-                        splits,
-                        2 * 2 * FLASH_ROUND * headDim * 2);
-        if (splits > 1) {
-            join(partial, heads, splits, headDim, out);
+        launch.put(batch.sequences()).put(heads).put(kvHeads).put(scale);
+        int sharedBytes = 2 * 2 * FLASH_ROUND * headDim * 2;
+        if (cluster) {
+            launch.runClusters(kernel, false, gridX, gridY, splits, sharedBytes);
+        } else {
+            launch.run(kernel, gridX, gridY, splits, sharedBytes);
         }
     }
 
-    /** Three blocks fit a multiprocessor; more than that many splits would only cost joining. */
+    /**
+     * A context is split until there are two blocks a multiprocessor, down to a round each, but not beyond a cluster unless
+     * each block of it had many rounds to do. Powers of two, so that clusters fit the GPU.
+     */
     private int flashSplits(int blocks, int contextTokens) {
-        int wanted = gpu.multiprocessors() * 3 / Math.max(1, blocks);
-        return Math.max(1, Math.min(wanted, contextTokens / (2 * FLASH_ROUND)));
+        int rounds = Math.max(1, contextTokens / FLASH_ROUND);
+        int wanted = Math.max(1, Math.min(2 * gpu.multiprocessors() / blocks, rounds));
+        int most = rounds <= Launch.MOST_CLUSTER * MANY_ROUNDS ? Launch.MOST_CLUSTER : MOST_SPLITS;
+        return Math.min(Integer.highestOneBit(wanted), most);
     }
 
     private void put(Tensor tensor) {

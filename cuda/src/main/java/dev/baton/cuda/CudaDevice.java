@@ -216,6 +216,12 @@ public final class CudaDevice implements Device {
         gpu.synchronize();
     }
 
+    /** Queues a copy within the device, both dense and of equal size. */
+    public void copy(Tensor source, Tensor target) {
+        long bytes = denseBytes(source, target.memory());
+        gpu.copy(source.memory().address(), target.memory().address(), bytes);
+    }
+
     private static long denseBytes(Tensor tensor, MemorySegment host) {
         if (!tensor.isDense() && tensor.rows() > 1) {
             throw new TensorException(TensorException.Code.SHAPE, "only a dense tensor can be copied, not " + tensor);

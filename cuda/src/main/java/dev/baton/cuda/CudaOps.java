@@ -8,6 +8,7 @@ import dev.baton.model.DType;
 import dev.baton.tensor.AttentionBatch;
 import dev.baton.tensor.ExpertWeights;
 import dev.baton.tensor.GateSpec;
+import dev.baton.tensor.NormedRows;
 import dev.baton.tensor.Ops;
 import dev.baton.tensor.Tensor;
 import dev.baton.tensor.TensorException;
@@ -29,13 +30,20 @@ final class CudaOps implements Ops, AutoCloseable {
     private final Operands operands;
     private final CudaAttention attention;
     private final CudaExperts experts;
+    private final SkinnyProduct skinny;
+    private final Scratch scratch;
+    private final int multiprocessors;
+    private final boolean fuses;
 
     CudaOps(CudaDevice device, KernelCache cache) {
         this.launch = new Launch(device.gpu());
         this.kernels = new Kernels(device.gpu(), cache);
         this.product = new MatrixProduct(device.gpu());
         this.operands = new Operands(device, launch, kernels);
-        Scratch scratch = new Scratch(device);
+        this.scratch = new Scratch(device);
+        this.skinny = new SkinnyProduct(device.gpu().info(), launch, kernels, operands);
+        this.multiprocessors = device.gpu().info().multiprocessors();
+        this.fuses = device.gpu().info().hasClusters() && device.activationType() == DType.BF16;
         this.attention = new CudaAttention(device.gpu().info(), launch, kernels, scratch);
         this.experts = new CudaExperts(launch, kernels, scratch, operands);
     }
@@ -133,6 +141,10 @@ final class CudaOps implements Ops, AutoCloseable {
             return;
         }
         Tensor matrix = operands.matrix(weight, x.dtype());
+        if (skinny.fits(x, matrix)) {
+            skinny.plain(x, weight, out);
+            return;
+        }
         Tensor bias = weight.bias();
         long biasAddress = bias == null ? 0 : operands.address(bias, out.dtype());
         if (isFew(x, matrix)) {
@@ -355,10 +367,57 @@ final class CudaOps implements Ops, AutoCloseable {
         if (out.elements() != logits.rows()) {
             throw misfit("argmax", "logits [T, n], out [T]", logits, out);
         }
-        if (logits.rows() > 0) {
-            rows(launch, logits).put(address(out)).put(logits.columns());
-            launch.run(kernels.get(Source.ELEMENTS, "argmax_f32", MOST_THREADS), logits.rows(), 1, 1, 0);
+        int rows = logits.rows();
+        if (rows > 0) {
+            int parts = Math.max(1, Math.min(logits.columns() / (8 * BLOCK), 8 * multiprocessors / rows));
+            rows(launch, logits)
+                    .put(address(out))
+                    .put(scratch.address("argmax.best", 8L * rows * parts))
+                    .put(scratch.address("argmax.arrived", 4L * rows))
+                    .put(logits.columns())
+                    .run(kernels.get(Source.ELEMENTS, "argmax_f32"), rows, parts, 1, 0);
         }
+    }
+
+    @Override
+    public int fusedTokens(DType cacheType) {
+        return fuses && cacheType == DType.BF16 ? SkinnyProduct.MOST_TOKENS : 0;
+    }
+
+    @Override
+    public void startRows(NormedRows rows, Tensor norm) {
+        skinny.start(rows, norm);
+    }
+
+    @Override
+    public void linearAdd(Tensor x, Weight weight, NormedRows rows, Tensor norm) {
+        skinny.add(x, weight, rows, norm);
+    }
+
+    @Override
+    public void linearGated(NormedRows rows, Weight weight, Tensor out) {
+        skinny.gated(rows, weight, out);
+    }
+
+    @Override
+    public void linearHeads(
+            NormedRows rows,
+            Weight weight,
+            Tensor positions,
+            Tensor table,
+            int heads,
+            int kvHeads,
+            int headDim,
+            Tensor slots,
+            Tensor keys,
+            Tensor values,
+            Tensor out) {
+        skinny.heads(rows, weight, positions, table, heads, kvHeads, headDim, slots, keys, values, out);
+    }
+
+    @Override
+    public void finishRows(NormedRows rows, Tensor out) {
+        skinny.finish(rows, out);
     }
 
     @Override

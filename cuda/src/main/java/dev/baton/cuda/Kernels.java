@@ -19,6 +19,7 @@ final class Kernels implements AutoCloseable {
         ATTENTION("attention.cu", 128),
         FLASH("flash.cu", 128),
         PRODUCT("product.cu", 256),
+        SKINNY("skinny.cu", 128),
         EXPERTS("experts.cu", 256);
 
         private final String file;
@@ -64,7 +65,7 @@ final class Kernels implements AutoCloseable {
     private Kernel make(Source source, String name, int threads) {
         KernelModule module = modules.computeIfAbsent(
                 source, s -> gpu.load(cache.code(s.file, gpu.info().architecture())));
-        boolean large = source == Source.ATTENTION || source == Source.FLASH;
+        boolean large = source == Source.ATTENTION || source == Source.FLASH || source == Source.SKINNY;
         // Static shared memory counts too: leave a page for it.
         return module.kernel(name, threads, large ? gpu.info().sharedBytesOptIn() - 4096 : 0);
     }

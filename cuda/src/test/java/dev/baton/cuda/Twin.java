@@ -114,7 +114,9 @@ final class Twin {
         double difference = 0;
         double size = 0;
         for (int i = 0; i < actual.length; i++) {
-            double expected = pair.host().memory().getAtIndex(ValueLayout.JAVA_FLOAT, i);
+            long at = i / pair.host().columns() * pair.host().rowStride()
+                    + i % pair.host().columns();
+            double expected = pair.host().memory().getAtIndex(ValueLayout.JAVA_FLOAT, at);
             difference += (actual[i] - expected) * (actual[i] - expected);
             size += expected * expected;
         }

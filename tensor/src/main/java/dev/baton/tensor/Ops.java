@@ -1,5 +1,7 @@
 package dev.baton.tensor;
 
+import dev.baton.model.DType;
+
 /**
  * The operators of a device. Activations are F32 on a CPU ([tokens, features], rows may be strided); weights are what
  * their file holds. T is the number of tokens of the step. No operator allocates memory that outlives the call, and
@@ -159,4 +161,81 @@ public interface Ops {
 
     /** out[t] = the index of the largest logit of row t (the lowest such index). logits F32 [T, n], out I32 [T]. */
     void argmax(Tensor logits, Tensor out);
+
+    /**
+     * Steps of at most so many tokens are faster through the operators below, which do what stands between two products
+     * within one of them. 0 where they bring nothing.
+     *
+     * @param cacheType of keys and values
+     */
+    default int fusedTokens(DType cacheType) {
+        return 0;
+    }
+
+    /** Norms {@code rows.residual} for the first product. */
+    default void startRows(NormedRows rows, Tensor norm) {
+        rmsNorm(rows.residual(), norm, rows.epsilon(), rows.scaled());
+    }
+
+    /** residual += x W^T + b, normed for the next product. x [T, in], weight [hidden, in], norm F32 [hidden]. */
+    default void linearAdd(Tensor x, Weight weight, NormedRows rows, Tensor norm) {
+        linear(x, weight, rows.scaled());
+        addRmsNorm(rows.residual(), rows.scaled(), norm, rows.epsilon(), rows.scaled());
+    }
+
+    /**
+     * Gate and up projection and silu(gate) * up.
+     *
+     * @param weight [2 * inner, hidden]: gate, then up
+     * @param out [T, 2 * inner]; the result lies in the first half of each row, the rest holds nothing of meaning
+     */
+    default void linearGated(NormedRows rows, Weight weight, Tensor out) {
+        linear(rows.scaled(), weight, out);
+        int inner = out.columns() / 2;
+        Tensor gate = out.columnRange(0, inner);
+        siluMul(gate, out.columnRange(inner, inner), gate);
+    }
+
+    /**
+     * Query, key and value projection and {@link #ropeAndStore} of whole heads, pairs (i, i + headDim/2).
+     *
+     * @param weight [(heads + 2 * kvHeads) * headDim, hidden]: queries, keys, values
+     * @param table F32 [maxPositions, headDim]
+     * @param out [T, (heads + 2 * kvHeads) * headDim]; the queries lie at the beginning of each row, the rest holds nothing
+     *     of meaning
+     */
+    default void linearHeads(
+            NormedRows rows,
+            Weight weight,
+            Tensor positions,
+            Tensor table,
+            int heads,
+            int kvHeads,
+            int headDim,
+            Tensor slots,
+            Tensor keys,
+            Tensor values,
+            Tensor out) {
+        linear(rows.scaled(), weight, out);
+        int queries = heads * headDim;
+        int columns = kvHeads * headDim;
+        ropeAndStore(
+                out.columnRange(0, queries),
+                out.columnRange(queries, columns),
+                out.columnRange(queries + columns, columns),
+                positions,
+                table,
+                heads,
+                kvHeads,
+                headDim,
+                false,
+                slots,
+                keys,
+                values);
+    }
+
+    /** out = the normed stream, activations [T, hidden]. */
+    default void finishRows(NormedRows rows, Tensor out) {
+        copy(rows.scaled(), out);
+    }
 }

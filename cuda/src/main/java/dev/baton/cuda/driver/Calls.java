@@ -52,19 +52,7 @@ final class Calls {
     static final MethodHandle MODULE_UNLOAD = DRIVER.function("cuModuleUnload", JAVA_LONG);
     static final MethodHandle MODULE_FUNCTION = DRIVER.function("cuModuleGetFunction", ADDRESS, JAVA_LONG, ADDRESS);
     static final MethodHandle FUNCTION_ATTRIBUTE = DRIVER.function("cuFuncSetAttribute", JAVA_LONG, JAVA_INT, JAVA_INT);
-    static final MethodHandle LAUNCH = DRIVER.function(
-            "cuLaunchKernel",
-            JAVA_LONG,
-            JAVA_INT,
-            JAVA_INT,
-            JAVA_INT,
-            JAVA_INT,
-            JAVA_INT,
-            JAVA_INT,
-            JAVA_INT,
-            JAVA_LONG,
-            ADDRESS,
-            ADDRESS);
+    static final MethodHandle LAUNCH = DRIVER.function("cuLaunchKernelEx", ADDRESS, JAVA_LONG, ADDRESS, ADDRESS);
     static final MethodHandle CAPTURE_BEGIN = DRIVER.function("cuStreamBeginCapture_v2", JAVA_LONG, JAVA_INT);
     static final MethodHandle CAPTURE_END = DRIVER.function("cuStreamEndCapture", JAVA_LONG, ADDRESS);
     static final MethodHandle GRAPH_INSTANTIATE =

@@ -17,4 +17,9 @@ public record GpuInfo(
     public String architecture() {
         return "sm_" + major + minor + (major == 9 ? "a" : "");
     }
+
+    /** Whether blocks can form clusters and kernels can be launched ahead: compute capability 9.0 and later. */
+    public boolean hasClusters() {
+        return major >= 9;
+    }
 }

@@ -37,6 +37,7 @@ __device__ __forceinline__ int sequence_of(const Batch& batch, int t) {
 template <class A, class C>
 __device__ void attend(const A* q, i64 qStride, const C* keys, i64 keyStride, const C* values, i64 valueStride,
                        Batch batch, int heads, int kvHeads, int headDim, int valueDim, float scale, float* partial) {
+    enter();
     extern __shared__ float shared[];
     float* query = shared;                        // [HEADS, headDim]
     float* score = query + HEADS * headDim;       // [HEADS, TILE]
@@ -171,6 +172,7 @@ __device__ void attend(const A* q, i64 qStride, const C* keys, i64 keyStride, co
 // Joins the splits of query token blockIdx.x, head blockIdx.y.
 template <class A>
 __device__ void join(const float* partial, int heads, int splits, int valueDim, A* out, i64 outStride) {
+    enter();
     i64 t = blockIdx.x;
     int h = blockIdx.y;
     const float* own = partial + (t * heads + h) * splits * (valueDim + 2);

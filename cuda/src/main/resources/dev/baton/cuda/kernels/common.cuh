@@ -28,6 +28,29 @@ template <> __device__ __forceinline__ bf16 narrow<bf16>(float x) {
     return y;
 }
 
+// Kernels are launched before the ones that they follow have ended (programmatic dependent launch), so every kernel waits
+// before it reads or writes what another kernel may touch; weights alone may be read earlier. Only behind its own wait a
+// kernel lets the next one start: what was written two kernels ago is therefore always there. A kernel that keeps the memory
+// busy does so when it has asked for everything: what the next one reads early then fills the time in which sums are
+// finished and one kernel hands over to the next, and takes no bandwidth before.
+__device__ __forceinline__ void wait_previous() {
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+
+__device__ __forceinline__ void launch_next() {
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+
+// How a kernel begins that reads nothing early.
+__device__ __forceinline__ void enter() {
+    wait_previous();
+    launch_next();
+}
+
 __device__ __forceinline__ float infinity() { return __int_as_float(0x7f800000); }
 
 __device__ __forceinline__ float warp_sum(float x) {
@@ -57,6 +80,24 @@ __device__ __forceinline__ float block_sum(float x) {
     y = warp_sum(y);
     __syncthreads();
     return y;
+}
+
+// Largest of a block of at most 1024 threads; every thread gets it. Ends with a barrier.
+__device__ __forceinline__ unsigned long long block_max(unsigned long long x) {
+    __shared__ unsigned long long parts[32];
+    for (int step = 16; step > 0; step >>= 1) {
+        x = max(x, __shfl_xor_sync(0xffffffffu, x, step));
+    }
+    if (threadIdx.x % 32 == 0) {
+        parts[threadIdx.x / 32] = x;
+    }
+    __syncthreads();
+    x = threadIdx.x % 32 < (blockDim.x + 31) / 32 ? parts[threadIdx.x % 32] : 0;
+    for (int step = 16; step > 0; step >>= 1) {
+        x = max(x, __shfl_xor_sync(0xffffffffu, x, step));
+    }
+    __syncthreads();
+    return x;
 }
 
 __device__ __forceinline__ float silu(float x) { return x / (1.f + __expf(-x)); }
@@ -91,4 +132,72 @@ __device__ __forceinline__ void write8(bf16* p, const float (&v)[8]) {
 __device__ __forceinline__ void write8(float* p, const float (&v)[8]) {
     *(float4*)p = make_float4(v[0], v[1], v[2], v[3]);
     *(float4*)(p + 4) = make_float4(v[4], v[5], v[6], v[7]);
+}
+
+// Tensor cores, and copies to shared memory that run beside the arithmetic (PTX ISA, mma, ldmatrix, cp.async).
+__device__ __forceinline__ void multiply(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
+    asm volatile(
+        "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};\n"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+__device__ __forceinline__ void load_matrices(unsigned (&r)[4], unsigned address) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];\n"
+                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+                 : "r"(address));
+}
+
+__device__ __forceinline__ void load_transposed(unsigned (&r)[4], unsigned address) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];\n"
+                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+                 : "r"(address));
+}
+
+__device__ __forceinline__ void copy_async(unsigned shared, const void* global) {
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;\n" ::"r"(shared), "l"(global));
+}
+
+__device__ __forceinline__ void commit() { asm volatile("cp.async.commit_group;\n"); }
+
+template <int PENDING> __device__ __forceinline__ void wait() {
+    asm volatile("cp.async.wait_group %0;\n" ::"n"(PENDING));
+}
+
+__device__ __forceinline__ unsigned pack(float low, float high) {
+    unsigned r;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(high), "f"(low));
+    return r;
+}
+
+__device__ __forceinline__ float power2(float x) {
+    float y;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+
+// Clusters: blocks that see each other's shared memory.
+__device__ __forceinline__ unsigned cluster_rank() {
+    unsigned r = 0;
+#if __CUDA_ARCH__ >= 900
+    asm volatile("mov.u32 %0, %%cluster_ctarank;" : "=r"(r));
+#endif
+    return r;
+}
+
+__device__ __forceinline__ void cluster_barrier() {
+#if __CUDA_ARCH__ >= 900
+    asm volatile("barrier.cluster.arrive.release.aligned;\nbarrier.cluster.wait.acquire.aligned;" ::: "memory");
+#endif
+}
+
+// The float at this shared address in another block of the cluster.
+__device__ __forceinline__ float remote(unsigned address, unsigned rank) {
+    float v = 0.f;
+#if __CUDA_ARCH__ >= 900
+    unsigned there;
+    asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(there) : "r"(address), "r"(rank));
+    asm volatile("ld.shared::cluster.f32 %0, [%1];" : "=f"(v) : "r"(there) : "memory");
+#endif
+    return v;
 }

@@ -3,6 +3,7 @@
 // out[t] = table[ids[t] - first], zeros outside the table.
 template <class W, class A>
 __device__ void embed(const int* ids, const W* table, i64 tableStride, int rows, int first, A* out, i64 outStride, int n) {
+    enter();
     int t = blockIdx.x;
     int row = ids[t] - first;
     for (int i = threadIdx.x; i < n; i += blockDim.x) {
@@ -14,6 +15,7 @@ __device__ void embed(const int* ids, const W* table, i64 tableStride, int rows,
 // target += x
 template <class R, class A>
 __device__ void add(R* target, i64 targetStride, const A* x, i64 xStride, int n) {
+    enter();
     int t = blockIdx.x;
     for (int i = threadIdx.x; i < n; i += blockDim.x) {
         R* to = target + t * targetStride + i;
@@ -24,6 +26,7 @@ __device__ void add(R* target, i64 targetStride, const A* x, i64 xStride, int n)
 // out[t] = x[t]
 template <class X, class O>
 __device__ void copy(const X* x, i64 xStride, O* out, i64 outStride, int n) {
+    enter();
     i64 t = blockIdx.x;
     for (int i = threadIdx.x; i < n; i += blockDim.x) {
         out[t * outStride + i] = narrow<O>(widen(x[t * xStride + i]));
@@ -43,6 +46,7 @@ __device__ __forceinline__ float e4m3(unsigned char x) {
 template <class O>
 __device__ void unscale(const unsigned char* x, i64 xStride, const float* scales, i64 scaleStride, O* out,
                         i64 outStride, int n) {
+    enter();
     i64 r = blockIdx.x;
     for (int i = threadIdx.x; i < n; i += blockDim.x) {
         float scale = scales ? scales[r / 128 * scaleStride + i / 128] : 1.f;
@@ -53,6 +57,7 @@ __device__ void unscale(const unsigned char* x, i64 xStride, const float* scales
 // out = silu(gate) * up; grid (rows, parts of a row)
 template <class A>
 __device__ void silu_mul(const A* gate, i64 gateStride, const A* up, i64 upStride, A* out, i64 outStride, int n) {
+    enter();
     i64 t = blockIdx.x;
     for (int i = blockIdx.y * blockDim.x + threadIdx.x; i < n; i += gridDim.y * blockDim.x) {
         float g = widen(gate[t * gateStride + i]);
@@ -62,6 +67,7 @@ __device__ void silu_mul(const A* gate, i64 gateStride, const A* up, i64 upStrid
 
 // The same, eight elements a thread: n a multiple of 8, rows on 16-byte boundaries.
 extern "C" __global__ void silu_mul_wide(const bf16* gate, i64 gs, const bf16* up, i64 us, bf16* out, i64 os, int n) {
+    enter();
     i64 t = blockIdx.x;
     for (int i = (blockIdx.y * blockDim.x + threadIdx.x) * 8; i < n; i += gridDim.y * blockDim.x * 8) {
         float g[8];
@@ -80,6 +86,7 @@ extern "C" __global__ void silu_mul_wide(const bf16* gate, i64 gs, const bf16* u
 template <class A>
 __device__ void rope(A* x, i64 xStride, const int* positions, const float* table, int heads, int headDim, int offset,
                      int rotaryDim, int interleaved) {
+    enter();
     i64 t = blockIdx.x;
     int half = rotaryDim / 2;
     const float* row = table + (i64)positions[t] * rotaryDim;
@@ -102,6 +109,7 @@ template <class A, class C>
 __device__ void rope_store(A* q, i64 qStride, const A* k, i64 kStride, const A* v, i64 vStride, C* keys, i64 keyStride,
                            C* values, i64 valueStride, const int* positions, const int* slots, const float* table,
                            int heads, int kvHeads, int headDim, int valueColumns, int rotaryDim, int interleaved) {
+    enter();
     i64 t = blockIdx.x;
     int half = rotaryDim / 2;
     const float* row = table + (i64)positions[t] * rotaryDim;
@@ -141,6 +149,7 @@ __device__ void rope_store(A* q, i64 qStride, const A* k, i64 kStride, const A* 
 // cache[slots[t]] = x[t]
 template <class A, class C>
 __device__ void scatter_rows(const A* x, i64 xStride, const int* slots, C* cache, i64 cacheStride, int n) {
+    enter();
     i64 t = blockIdx.x;
     C* to = cache + (i64)slots[t] * cacheStride;
     for (int i = threadIdx.x; i < n; i += blockDim.x) {
@@ -151,6 +160,7 @@ __device__ void scatter_rows(const A* x, i64 xStride, const int* slots, C* cache
 // out[t] = cache[slots[t]]
 template <class C, class A>
 __device__ void gather_rows(const C* cache, i64 cacheStride, const int* slots, A* out, i64 outStride, int n) {
+    enter();
     i64 t = blockIdx.x;
     const C* from = cache + (i64)slots[t] * cacheStride;
     for (int i = threadIdx.x; i < n; i += blockDim.x) {
@@ -158,15 +168,20 @@ __device__ void gather_rows(const C* cache, i64 cacheStride, const int* slots, A
     }
 }
 
-// The lowest index of the largest logit of row blockIdx.x; NaN never wins.
-extern "C" __global__ void argmax_f32(const float* logits, i64 stride, int* out, int n) {
+// The lowest index of the largest logit of row blockIdx.x; NaN never wins. gridDim.y blocks share a row; the one that comes
+// last joins their results, best [rows, gridDim.y] as order and index. arrived [rows], zeros between launches.
+extern "C" __global__ void argmax_f32(const float* logits, i64 stride, int* out, unsigned long long* best, int* arrived,
+                                      int n) {
+    enter();
     const float* row = logits + blockIdx.x * stride;
-    float best = -infinity();
-    int index = n;
-    // Several loads under way at once: one block reads a whole row.
+    int share = (n + gridDim.y - 1) / gridDim.y;
+    int end = min(n, (int)(blockIdx.y + 1) * share);
+    int i = blockIdx.y * share + threadIdx.x;
+    float top = -infinity();
+    int index = -1;
+    // Several loads under way at once.
     const int DEEP = 8;
-    int i = threadIdx.x;
-    for (; i + (DEEP - 1) * blockDim.x < n; i += DEEP * blockDim.x) {
+    for (; i + (DEEP - 1) * (int)blockDim.x < end; i += DEEP * blockDim.x) {
         float x[DEEP];
 #pragma unroll
         for (int d = 0; d < DEEP; d++) {
@@ -174,42 +189,43 @@ extern "C" __global__ void argmax_f32(const float* logits, i64 stride, int* out,
         }
 #pragma unroll
         for (int d = 0; d < DEEP; d++) {
-            if (x[d] > best) {
-                best = x[d];
+            if (x[d] > top) {
+                top = x[d];
                 index = i + d * blockDim.x;
             }
         }
     }
-    for (; i < n; i += blockDim.x) {
+    for (; i < end; i += blockDim.x) {
         float x = row[i];
-        if (x > best) {
-            best = x;
+        if (x > top) {
+            top = x;
             index = i;
         }
     }
-    __shared__ float values[32];
-    __shared__ int indices[32];
-    for (int step = 16; step > 0; step >>= 1) {
-        float x = __shfl_xor_sync(0xffffffffu, best, step);
-        int other = __shfl_xor_sync(0xffffffffu, index, step);
-        if (x > best || (x == best && other < index)) {
-            best = x;
-            index = other;
-        }
-    }
-    if (threadIdx.x % 32 == 0) {
-        values[threadIdx.x / 32] = best;
-        indices[threadIdx.x / 32] = index;
+    // Larger is better: the value's order in the high half, the reversed index in the low one.
+    unsigned bits = __float_as_uint(top + 0.f);  // both zeros are equal
+    unsigned order = bits & 0x80000000u ? ~bits : bits | 0x80000000u;
+    unsigned long long mine = index < 0 ? 0 : (unsigned long long)order << 32 | (unsigned)~index;
+    mine = block_max(mine);
+    __shared__ int last;
+    if (threadIdx.x == 0) {
+        best[blockIdx.x * gridDim.y + blockIdx.y] = mine;
+        __threadfence();
+        last = atomicAdd(arrived + blockIdx.x, 1) == gridDim.y - 1;
     }
     __syncthreads();
+    if (!last) {
+        return;
+    }
+    __threadfence();
+    mine = 0;
+    for (int part = threadIdx.x; part < gridDim.y; part += blockDim.x) {
+        mine = max(mine, __ldcg(best + blockIdx.x * gridDim.y + part));
+    }
+    mine = block_max(mine);
     if (threadIdx.x == 0) {
-        for (int w = 1; w < blockDim.x / 32; w++) {
-            if (values[w] > best || (values[w] == best && indices[w] < index)) {
-                best = values[w];
-                index = indices[w];
-            }
-        }
-        out[blockIdx.x] = index < n ? index : 0;
+        arrived[blockIdx.x] = 0;
+        out[blockIdx.x] = mine == 0 ? 0 : (int)~(unsigned)mine;
     }
 }
 

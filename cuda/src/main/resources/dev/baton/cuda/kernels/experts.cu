@@ -4,6 +4,7 @@
 extern "C" __global__ void gate(const float* logits, i64 stride, const float* bias, int* ids, float* weights,
                                 int experts, int groups, int keptGroups, int topTwo, int topK, int softmax,
                                 int renormalize, float scale) {
+    enter();
     extern __shared__ float shared[];
     float* score = shared;
     float* choice = shared + experts;
@@ -106,6 +107,7 @@ extern "C" __global__ void gate(const float* logits, i64 stride, const float* bi
 // -1 for pairs of other ranks. tiles [experts + 1]: row tiles before each expert.
 extern "C" __global__ void order_pairs(const int* ids, int pairs, int firstExpert, int experts, int tileRows,
                                        int* first, int* order, int* place, int* tiles) {
+    enter();
     extern __shared__ int counts[];  // [experts]
     for (int e = threadIdx.x; e < experts; e += blockDim.x) {
         counts[e] = 0;
@@ -161,6 +163,7 @@ template <class A, class W, bool GATED>
 __device__ void expert_product(const A* x, i64 xStride, const W* const* matrices, const W* const* second,
                                const int* first, const int* order, const int* tiles, A* result, i64 resultStride,
                                int experts, int topK, int n, int depth) {
+    enter();
     __shared__ float xs[DEPTH][ROWS + 1];
     __shared__ float ws[GATED ? 2 : 1][DEPTH][COLS + 1];
     int tile = blockIdx.x;
@@ -252,6 +255,7 @@ __device__ void expert_product(const A* x, i64 xStride, const W* const* matrices
 template <class A>
 __device__ void combine(const A* result, i64 resultStride, const int* ids, const int* place, const float* weights,
                         A* out, i64 outStride, int topK, int n) {
+    enter();
     __shared__ int places[64];
     __shared__ float factors[64];
     i64 t = blockIdx.x;

@@ -4,51 +4,13 @@
 // extend: a block owns 64 rows, 16 a warp; all warps walk over the same positions.
 // decode: a block owns at most 16 heads of one sequence's only token; its warps share the positions of each round.
 //
-// q [T, heads * HD], keys and values [slots, kvHeads * HD]; partial as in attention.cu, used when gridDim.z > 1.
+// q [T, heads * HD], keys and values [slots, kvHeads * HD]; partial [T, heads, splits, HD + 2]: weighted values,
+// maximum (of scores in powers of two) and sum, and arrived [grid x * grid y], zeros between launches, serve
+// gridDim.z > 1 where the splits are no cluster; without arrived they are one.
 
 static const int WARPS = 4;
 static const int ROUND = 64;  // positions of a round
-
-__device__ __forceinline__ void multiply(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
-    asm volatile(
-        "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};\n"
-        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
-}
-
-__device__ __forceinline__ void load_matrices(unsigned (&r)[4], unsigned address) {
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];\n"
-                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
-                 : "r"(address));
-}
-
-__device__ __forceinline__ void load_transposed(unsigned (&r)[4], unsigned address) {
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];\n"
-                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
-                 : "r"(address));
-}
-
-__device__ __forceinline__ void copy_async(unsigned shared, const void* global) {
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;\n" ::"r"(shared), "l"(global));
-}
-
-__device__ __forceinline__ void commit() { asm volatile("cp.async.commit_group;\n"); }
-
-template <int PENDING> __device__ __forceinline__ void wait() {
-    asm volatile("cp.async.wait_group %0;\n" ::"n"(PENDING));
-}
-
-__device__ __forceinline__ unsigned pack(float low, float high) {
-    unsigned r;
-    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(high), "f"(low));
-    return r;
-}
-
-__device__ __forceinline__ float power2(float x) {
-    float y;
-    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-    return y;
-}
+static const int MOST_CLUSTER = 8;
 
 // Byte offset of a 16-byte chunk in a tile of rows of HD elements; neighbouring rows are turned against each other so
 // that eight rows of one column lie in different banks.
@@ -56,32 +18,87 @@ template <int HD> __device__ __forceinline__ unsigned place(int row, int chunk) 
     return row * HD * 2 + ((chunk ^ (row & 7)) << 4);
 }
 
-template <int HD>
-__device__ __forceinline__ void load_round(unsigned keyTile, unsigned valueTile, const bf16* keys, i64 keyStride,
-                                           const bf16* values, i64 valueStride, const int* table, int start, int to) {
-    const int CHUNKS = HD / 8;
-    for (int i = threadIdx.x; i < ROUND * CHUNKS; i += WARPS * 32) {
-        int row = i / CHUNKS;
-        int chunk = i % CHUNKS;
-        // Behind the end the last row stands in: its probability is zero, and it is finite.
-        i64 slot = table[min(start + row, to - 1)];
-        copy_async(keyTile + place<HD>(row, chunk), keys + slot * keyStride + chunk * 8);
-        copy_async(valueTile + place<HD>(row, chunk), values + slot * valueStride + chunk * 8);
+// A thread copies chunk threadIdx.x % CHUNKS of PER rows of a round. Their slots are read a round ahead, so that no copy
+// waits for its address.
+template <int HD> struct Round {
+    static const int CHUNKS = HD / 8;
+    static const int STRIDE = WARPS * 32 / CHUNKS;  // rows between two of a thread
+    static const int PER = ROUND / STRIDE;
+    int slots[PER];
+
+    // Behind the end the last row stands in: its probability is zero, and it is finite.
+    __device__ __forceinline__ void find(const int* table, int start, int to) {
+        if (start < to) {
+#pragma unroll
+            for (int j = 0; j < PER; j++) {
+                slots[j] = table[min(start + (int)threadIdx.x / CHUNKS + j * STRIDE, to - 1)];
+            }
+        }
     }
-    commit();
+
+    __device__ __forceinline__ void load(unsigned keyTile, unsigned valueTile, const bf16* keys, i64 keyStride,
+                                         const bf16* values, i64 valueStride) const {
+        int chunk = threadIdx.x % CHUNKS;
+#pragma unroll
+        for (int j = 0; j < PER; j++) {
+            int row = threadIdx.x / CHUNKS + j * STRIDE;
+            i64 slot = slots[j];
+            copy_async(keyTile + place<HD>(row, chunk), keys + slot * keyStride + chunk * 8);
+            copy_async(valueTile + place<HD>(row, chunk), values + slot * valueStride + chunk * 8);
+        }
+        commit();
+    }
+};
+
+// out [rows, HD] from partial [rows, splits, HD + 2]; weights has room for rows * splits floats.
+template <int HD>
+__device__ __forceinline__ void join_splits(const float* partial, int rows, int splits, bf16* out, float* weights) {
+    for (int row = threadIdx.x / 32; row < rows; row += WARPS) {
+        const float* own = partial + (i64)row * splits * (HD + 2) + HD;
+        float best = -infinity();
+        for (int s = threadIdx.x % 32; s < splits; s += 32) {
+            best = fmaxf(best, __ldcg(own + s * (HD + 2)));
+        }
+        best = warp_max(best);
+        float sum = 0.f;
+        for (int s = threadIdx.x % 32; s < splits; s += 32) {
+            float m = __ldcg(own + s * (HD + 2));
+            float weight = m == -infinity() ? 0.f : power2(m - best);
+            weights[row * splits + s] = weight;
+            sum += weight * __ldcg(own + s * (HD + 2) + 1);
+        }
+        sum = warp_sum(sum);
+        for (int s = threadIdx.x % 32; s < splits; s += 32) {
+            weights[row * splits + s] /= sum;
+        }
+    }
+    __syncthreads();
+    for (int i = threadIdx.x; i < rows * HD; i += WARPS * 32) {
+        int row = i / HD;
+        const float* own = partial + (i64)row * splits * (HD + 2) + i % HD;
+        float x = 0.f;
+#pragma unroll 8
+        for (int s = 0; s < splits; s++) {
+            x += weights[row * splits + s] * __ldcg(own + s * (HD + 2));
+        }
+        out[i] = narrow<bf16>(x);
+    }
 }
 
 template <int HD, bool DECODE>
 __device__ void flash(const bf16* q, i64 qStride, const bf16* keys, i64 keyStride, const bf16* values, i64 valueStride,
                       const int* queryStart, const int* contextLengths, const int* tableRows, const int* slotTable,
-                      i64 slotStride, float* partial, bf16* out, i64 outStride, int sequences, int heads, int kvHeads,
-                      float scale) {
+                      i64 slotStride, float* partial, int* arrived, bf16* out, i64 outStride, int sequences, int heads,
+                      int kvHeads, float scale) {
     extern __shared__ __align__(128) unsigned char shared[];
     const int TILE_BYTES = ROUND * HD * 2;
     const int KEY_STEPS = HD / 16;
     const int OUT_TILES = HD / 8;
     const int SCORE_TILES = DECODE ? 2 : ROUND / 8;  // a decode warp takes 16 positions of a round
 
+    if (!DECODE) {
+        enter();
+    }
     int warp = threadIdx.x / 32;
     int lane = threadIdx.x % 32;
     int group = heads / kvHeads;
@@ -119,12 +136,31 @@ __device__ void flash(const bf16* q, i64 qStride, const bf16* keys, i64 keyStrid
     int before = context - count;  // position of the sequence's first new token
     int blockVisible = before + lastRow / group + 1;
     int splits = gridDim.z;
-    int share = ((blockVisible + splits - 1) / splits + ROUND - 1) / ROUND * ROUND;
+    // Equal shares: what a round loads too much are repetitions of the last row, which cost no memory traffic.
+    int share = ((blockVisible + splits - 1) / splits + 7) / 8 * 8;
     int from = min(blockVisible, (int)blockIdx.z * share);
     int to = min(blockVisible, from + share);
     const int* table = slotTable + (i64)tableRows[b] * slotStride;
     keys += (i64)kvHead * HD;
     values += (i64)kvHead * HD;
+
+    unsigned base = (unsigned)__cvta_generic_to_shared(shared);
+    Round<HD> round;
+    round.find(table, from, to);
+    if (DECODE) {
+        // All but the newest position were written in earlier steps: their copies need not wait for the kernel before.
+        bool early = from + ROUND <= to && from + ROUND < blockVisible;
+        if (early) {
+            round.load(base, base + TILE_BYTES, keys, keyStride, values, valueStride);
+        }
+        enter();
+        if (!early && from < to) {
+            round.load(base, base + TILE_BYTES, keys, keyStride, values, valueStride);
+        }
+    } else {
+        round.load(base, base + TILE_BYTES, keys, keyStride, values, valueStride);
+    }
+    round.find(table, from + ROUND, to);
 
     int lowRow = row0 + lane / 4;
     int highRow = lowRow + 8;
@@ -157,18 +193,15 @@ __device__ void flash(const bf16* q, i64 qStride, const bf16* keys, i64 keyStrid
     float sumHigh = 0.f;
     float factor = scale * 1.44269504f;
 
-    unsigned base = (unsigned)__cvta_generic_to_shared(shared);
     int stage = 0;
-    if (from < to) {
-        load_round<HD>(base, base + TILE_BYTES, keys, keyStride, values, valueStride, table, from, to);
-    }
     for (int start = from; start < to; start += ROUND) {
         unsigned keyTile = base + stage * 2 * TILE_BYTES;
         unsigned valueTile = keyTile + TILE_BYTES;
         stage ^= 1;
         if (start + ROUND < to) {
             unsigned next = base + stage * 2 * TILE_BYTES;
-            load_round<HD>(next, next + TILE_BYTES, keys, keyStride, values, valueStride, table, start + ROUND, to);
+            round.load(next, next + TILE_BYTES, keys, keyStride, values, valueStride);
+            round.find(table, start + 2 * ROUND, to);
             wait<1>();
         } else {
             wait<0>();
@@ -287,6 +320,7 @@ __device__ void flash(const bf16* q, i64 qStride, const bf16* keys, i64 keyStrid
     }
     __syncthreads();
     int rows = lastRow - row0 + 1;
+    float* joined = sums + WARPS * 16;  // [16][HD], then maxima and sums: what this block tells the cluster
     for (int i = threadIdx.x; i < rows * HD; i += WARPS * 32) {
         int row = i / HD;
         float best = -infinity();
@@ -304,13 +338,66 @@ __device__ void flash(const bf16* q, i64 qStride, const bf16* keys, i64 keyStrid
         i64 head = kvHead * group + row0 + row;
         if (splits == 1) {
             out[(i64)firstToken * outStride + head * HD + i % HD] = narrow<bf16>(x / sum);
+        } else if (!arrived) {
+            joined[i] = x;
+            if (i % HD == 0) {
+                joined[16 * HD + row] = best;
+                joined[17 * HD + row] = sum;
+            }
         } else {
             float* own = partial + (((i64)firstToken * heads + head) * splits + blockIdx.z) * (HD + 2);
             own[i % HD] = x;
             if (i % HD == 0) {
-                own[HD] = best == -infinity() ? best : best * 0.693147181f;
+                own[HD] = best;
                 own[HD + 1] = sum;
             }
+        }
+    }
+    if (splits > 1 && !arrived) {
+        // The splits are a cluster: each of its blocks joins a share of the elements.
+        cluster_barrier();
+        unsigned at = base + (unsigned)((unsigned char*)joined - shared);
+        for (int i = blockIdx.z * WARPS * 32 + threadIdx.x; i < rows * HD; i += splits * WARPS * 32) {
+            int row = i / HD;
+            float m[MOST_CLUSTER];
+            float sum[MOST_CLUSTER];
+            float x[MOST_CLUSTER];
+            float best = -infinity();
+#pragma unroll
+            for (int s = 0; s < MOST_CLUSTER; s++) {
+                m[s] = s < splits ? remote(at + (16 * HD + row) * 4, s) : -infinity();
+                sum[s] = s < splits ? remote(at + (17 * HD + row) * 4, s) : 0.f;
+                x[s] = s < splits ? remote(at + i * 4, s) : 0.f;
+                best = fmaxf(best, m[s]);
+            }
+            float all = 0.f;
+            float value = 0.f;
+#pragma unroll
+            for (int s = 0; s < MOST_CLUSTER; s++) {
+                float weight = m[s] == -infinity() ? 0.f : power2(m[s] - best);
+                all += weight * sum[s];
+                value += weight * x[s];
+            }
+            out[(i64)firstToken * outStride + (kvHead * group + row0) * HD + i] = narrow<bf16>(value / all);
+        }
+        cluster_barrier();  // nobody leaves while its part is read
+    } else if (splits > 1) {
+        // The block that comes last joins the splits, always in their order.
+        __shared__ int last;
+        __threadfence();
+        __syncthreads();
+        int* count = arrived + blockIdx.x * gridDim.y + blockIdx.y;
+        if (threadIdx.x == 0) {
+            last = atomicAdd(count, 1) == splits - 1;
+        }
+        __syncthreads();
+        if (last) {
+            __threadfence();
+            if (threadIdx.x == 0) {
+                *count = 0;
+            }
+            join_splits<HD>(partial + ((i64)firstToken * heads + kvHead * group + row0) * splits * (HD + 2), rows, splits,
+                            out + (i64)firstToken * outStride + (kvHead * group + row0) * HD, (float*)shared);
         }
     }
 }
@@ -318,10 +405,10 @@ __device__ void flash(const bf16* q, i64 qStride, const bf16* keys, i64 keyStrid
 #define FLASH(NAME, HD, DECODE)                                                                                        \
     extern "C" __global__ void __launch_bounds__(128) NAME(                                                           \
         const bf16* q, i64 qs, const bf16* keys, i64 ks, const bf16* values, i64 vs, const int* queryStart,            \
-        const int* contextLengths, const int* rows, const int* slotTable, i64 slotStride, float* partial, bf16* out,   \
-        i64 os, int sequences, int heads, int kvHeads, float scale) {                                                  \
+        const int* contextLengths, const int* rows, const int* slotTable, i64 slotStride, float* partial,              \
+        int* arrived, bf16* out, i64 os, int sequences, int heads, int kvHeads, float scale) {                         \
         flash<HD, DECODE>(q, qs, keys, ks, values, vs, queryStart, contextLengths, rows, slotTable, slotStride,        \
-                          partial, out, os, sequences, heads, kvHeads, scale);                                         \
+                          partial, arrived, out, os, sequences, heads, kvHeads, scale);                                \
     }
 FLASH(flash_extend_64, 64, false)
 FLASH(flash_extend_128, 128, false)

@@ -3,6 +3,7 @@
 // out = x / sqrt(mean(x^2) + epsilon) * weight
 template <class X, class O>
 __device__ void rms_norm(const X* x, i64 xStride, const float* weight, float epsilon, O* out, i64 outStride, int n) {
+    enter();
     i64 t = blockIdx.x;
     const X* row = x + t * xStride;
     float squares = 0.f;
@@ -20,6 +21,7 @@ __device__ void rms_norm(const X* x, i64 xStride, const float* weight, float eps
 template <class R, class A>
 __device__ void add_rms_norm(R* residual, i64 residualStride, const A* x, i64 xStride, const float* weight,
                              float epsilon, A* out, i64 outStride, int n) {
+    enter();
     i64 t = blockIdx.x;
     R* stream = residual + t * residualStride;
     float squares = 0.f;
@@ -37,6 +39,7 @@ __device__ void add_rms_norm(R* residual, i64 residualStride, const A* x, i64 xS
 // The same, eight elements a thread and the whole row at once: n = 8 * blockDim.x at most, rows on 16-byte boundaries.
 extern "C" __global__ void add_rms_norm_wide(float* residual, i64 rs, const bf16* x, i64 xs, const float* weight,
                                              bf16* out, i64 os, float epsilon, int n) {
+    enter();
     i64 t = blockIdx.x;
     int i = threadIdx.x * 8;
     float v[8];

@@ -22,6 +22,9 @@ public final class Decoder {
     /** Null on later stages. */
     private final @Nullable Embedding embedding;
 
+    /** For steps of a few tokens; null where the model's blocks cannot be fused. */
+    private final @Nullable FusedLayers fused;
+
     /** The stage's. */
     private final List<DecoderLayer> layers;
     /** F32 [hidden]; null before the last stage. */
@@ -87,10 +90,15 @@ public final class Decoder {
         }
         if (!stage.isLast()) {
             this.finalNorm = null;
+            this.fused = null;
             this.head = null;
             return;
         }
         this.finalNorm = weights.vector(names.finalNorm() + ".weight", hidden);
+        boolean wholeModel = stage.isFirst()
+                && layout.dense().size() == 1
+                && layout.attention().size() == 1;
+        this.fused = FusedLayers.of(layers, finalNorm, epsilon, wholeModel, stepBuffers);
         Embedding tied = null;
         if (config.tiedEmbeddings()) {
             tied = embedding != null ? embedding : new Embedding(config, names, layout, weights);
@@ -189,6 +197,10 @@ public final class Decoder {
         StepShape.Gathered rows = context.shape().ofTokens(attentionRanks);
         if (active && embedding != null) {
             embedding.forward(context, stream);
+        }
+        if (fused != null && active && wanted.size(0) == tokens && fused.serves(context)) {
+            fused.forward(context, hook, stream, x, y);
+            return y;
         }
         int whole = halves == null ? layers.size() : firstMoeLayer();
         for (int i = 0; i < whole; i++) {

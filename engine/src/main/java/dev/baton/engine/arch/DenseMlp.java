@@ -1,9 +1,11 @@
 package dev.baton.engine.arch;
 
+import dev.baton.tensor.NormedRows;
 import dev.baton.tensor.Ops;
 import dev.baton.tensor.Tensor;
 import dev.baton.tensor.Weight;
 import java.util.List;
+import java.util.Objects;
 
 /** Gated MLP: {@code down(silu(gate x) * (up x))}; a rank holds intermediate/ranks columns. */
 final class DenseMlp implements MlpBlock {
@@ -56,5 +58,18 @@ final class DenseMlp implements MlpBlock {
         Tensor g = projected[0];
         ops.siluMul(g, projected[1], g);
         ops.linear(g, down, out);
+    }
+
+    /** Whether {@link #fused} can stand for {@link #forward}. */
+    boolean isFusable() {
+        return gateAndUp.merged() != null && down.inFeatures() % 8 == 0;
+    }
+
+    /** As {@link #forward} on a single rank, from and to the residual stream with fused operators. */
+    void fused(ForwardContext context, NormedRows rows, Tensor nextNorm) {
+        Ops ops = context.ops();
+        Tensor projected = gateAndUp.mergedResult(context.workspace(), context.tokens());
+        ops.linearGated(rows, Objects.requireNonNull(gateAndUp.merged()), projected);
+        ops.linearAdd(projected.columnRange(0, down.inFeatures()), down, rows, nextNorm);
     }
 }

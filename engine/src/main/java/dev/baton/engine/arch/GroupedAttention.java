@@ -1,10 +1,12 @@
 package dev.baton.engine.arch;
 
 import dev.baton.model.config.ModelConfig;
+import dev.baton.tensor.NormedRows;
 import dev.baton.tensor.Ops;
 import dev.baton.tensor.Tensor;
 import dev.baton.tensor.Weight;
 import java.util.List;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -111,6 +113,40 @@ final class GroupedAttention implements AttentionBlock {
         ops.attention(q, cache.keys(), cache.values(), inputs.batch(), heads, kvHeads, headDim, headDim, scale, mixed);
         ops.linear(mixed, output, out);
         context.attentionAllReduce(out);
+    }
+
+    /** Whether {@link #fused} can stand for {@link #forward}: one product for whole plain heads. */
+    boolean isFusable() {
+        return projections.merged() != null
+                && queryNorm == null
+                && !interleaved
+                && rope.columns() == headDim
+                && headDim % 16 == 0;
+    }
+
+    /** As {@link #forward} on a single rank, from and to the residual stream with fused operators. */
+    void fused(ForwardContext context, int layer, NormedRows rows, Tensor nextNorm) {
+        int tokens = context.tokens();
+        Ops ops = context.ops();
+        StepInputs inputs = context.inputs();
+        LayerCache.Heads cache = (LayerCache.Heads) context.cache().get(layer);
+        Tensor mixed = context.workspace().rows(attended, tokens);
+        Tensor projected = projections.mergedResult(context.workspace(), tokens);
+        ops.linearHeads(
+                rows,
+                Objects.requireNonNull(projections.merged()),
+                inputs.positions(),
+                rope,
+                heads,
+                kvHeads,
+                headDim,
+                inputs.slots(),
+                cache.keys(),
+                cache.values(),
+                projected);
+        Tensor q = projected.columnRange(0, (long) heads * headDim);
+        ops.attention(q, cache.keys(), cache.values(), inputs.batch(), heads, kvHeads, headDim, headDim, scale, mixed);
+        ops.linearAdd(mixed, output, rows, nextNorm);
     }
 
     /** Every head [headDim] of x [T, count * headDim] is normed by itself. */

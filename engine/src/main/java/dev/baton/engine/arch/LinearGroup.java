@@ -44,6 +44,17 @@ final class LinearGroup {
         return new LinearGroup(List.copyOf(weights), merged, List.copyOf(buffers));
     }
 
+    /** [sum of output features, in]; null when the layers stay apart. */
+    @Nullable
+    Weight merged() {
+        return merged;
+    }
+
+    /** Where the merged layers leave their results. */
+    Tensor mergedResult(Workspace workspace, int rows) {
+        return workspace.rows(buffers.getFirst(), rows);
+    }
+
     /**
      * @param x [T, in]
      * @return [T, out] a layer; rows may be strided

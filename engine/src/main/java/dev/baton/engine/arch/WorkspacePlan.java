@@ -49,6 +49,10 @@ public final class WorkspacePlan {
         return spec;
     }
 
+    DType activationType() {
+        return activationType;
+    }
+
     /** Of the device's activation type, as {@link #reserve}. */
     public BufferSpec activations(String name, int columns) {
         return reserve(name, activationType, columns);

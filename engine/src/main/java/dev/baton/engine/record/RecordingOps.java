@@ -1,8 +1,10 @@
 package dev.baton.engine.record;
 
+import dev.baton.model.DType;
 import dev.baton.tensor.AttentionBatch;
 import dev.baton.tensor.ExpertWeights;
 import dev.baton.tensor.GateSpec;
+import dev.baton.tensor.NormedRows;
 import dev.baton.tensor.Ops;
 import dev.baton.tensor.Tensor;
 import dev.baton.tensor.Weight;
@@ -172,5 +174,56 @@ final class RecordingOps implements Ops {
         long start = System.nanoTime();
         ops.argmax(logits, out);
         sink.operator("baton::argmax", start, logits, out);
+    }
+
+    @Override
+    public int fusedTokens(DType cacheType) {
+        return ops.fusedTokens(cacheType);
+    }
+
+    @Override
+    public void startRows(NormedRows rows, Tensor norm) {
+        long start = System.nanoTime();
+        ops.startRows(rows, norm);
+        sink.operator("baton::start_rows", start, rows.residual(), norm);
+    }
+
+    @Override
+    public void linearAdd(Tensor x, Weight weight, NormedRows rows, Tensor norm) {
+        long start = System.nanoTime();
+        ops.linearAdd(x, weight, rows, norm);
+        sink.operator("baton::linear_add", start, x, weight.matrix(), rows.residual());
+    }
+
+    @Override
+    public void linearGated(NormedRows rows, Weight weight, Tensor out) {
+        long start = System.nanoTime();
+        ops.linearGated(rows, weight, out);
+        sink.operator("baton::linear_gated", start, rows.scaled(), weight.matrix(), out);
+    }
+
+    @Override
+    public void linearHeads(
+            NormedRows rows,
+            Weight weight,
+            Tensor positions,
+            Tensor table,
+            int heads,
+            int kvHeads,
+            int headDim,
+            Tensor slots,
+            Tensor keys,
+            Tensor values,
+            Tensor out) {
+        long start = System.nanoTime();
+        ops.linearHeads(rows, weight, positions, table, heads, kvHeads, headDim, slots, keys, values, out);
+        sink.operator("baton::linear_heads", start, rows.scaled(), weight.matrix(), out);
+    }
+
+    @Override
+    public void finishRows(NormedRows rows, Tensor out) {
+        long start = System.nanoTime();
+        ops.finishRows(rows, out);
+        sink.operator("baton::finish_rows", start, rows.residual(), out);
     }
 }
