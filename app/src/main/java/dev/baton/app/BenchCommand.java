@@ -5,12 +5,17 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Spec;
 
-/** {@code baton bench}: the benchmark clients. */
+/** {@code baton bench}: the benchmarks. */
 @Command(
         name = "bench",
-        description = "Measures a running server.",
+        description = "Measures a running server, or a device.",
         mixinStandardHelpOptions = true,
-        subcommands = {BenchServingCommand.class, BenchOneBatchServerCommand.class, CommandLine.HelpCommand.class})
+        subcommands = {
+            BenchServingCommand.class,
+            BenchOneBatchServerCommand.class,
+            BenchOneBatchCommand.class,
+            CommandLine.HelpCommand.class
+        })
 final class BenchCommand implements Runnable {
     @Spec
     CommandSpec spec;
