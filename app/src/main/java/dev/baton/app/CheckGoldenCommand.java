@@ -40,6 +40,9 @@ final class CheckGoldenCommand implements Callable<Integer> {
     @Option(names = "--path", paramLabel = "vector|scalar", description = "kernels (default: vector)")
     String path = "vector";
 
+    @Option(names = "--device", paramLabel = "cpu|cuda", description = "cuda: the first GPU (default: cpu)")
+    String device = "cpu";
+
     @Option(names = "--dtype", paramLabel = "float32|bfloat16", description = "of activations (default: float32)")
     String dtype = "float32";
 
@@ -111,7 +114,7 @@ final class CheckGoldenCommand implements Callable<Integer> {
 
     private Setting setting() {
         return new Setting(
-                Path.valueOf(path.toUpperCase(Locale.ROOT)),
+                device.equals("cuda") ? Path.CUDA : Path.valueOf(path.toUpperCase(Locale.ROOT)),
                 dtype.equals("bfloat16") ? DType.BF16 : DType.F32,
                 tensorParallel,
                 pageTokens,

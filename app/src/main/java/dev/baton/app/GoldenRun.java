@@ -1,5 +1,7 @@
 package dev.baton.app;
 
+import dev.baton.cuda.CudaDevice;
+import dev.baton.cuda.CudaOptions;
 import dev.baton.engine.arch.RopePrecision;
 import dev.baton.engine.check.EngineAnswerer;
 import dev.baton.engine.check.GoldenAnswers;
@@ -34,10 +36,11 @@ final class GoldenRun {
 
     private GoldenRun() {}
 
-    /** Which kernels. */
+    /** Which kernels: the CPU's, or those of the first GPU. */
     enum Path {
         VECTOR,
-        SCALAR
+        SCALAR,
+        CUDA
     }
 
     /** Through what. */
@@ -72,7 +75,7 @@ final class GoldenRun {
         /** Every value of every dimension, one at a time and the ones that meet in a server together. */
         static List<Setting> all() {
             List<Setting> all = new ArrayList<>();
-            for (Path path : Path.values()) {
+            for (Path path : List.of(Path.VECTOR, Path.SCALAR)) {
                 for (DType activations : new DType[] {DType.F32, DType.BF16}) {
                     for (int ranks : new int[] {1, 2}) {
                         all.add(new Setting(path, activations, ranks, 1, -1, Via.RANKS, false));
@@ -107,7 +110,8 @@ final class GoldenRun {
         List<String> flags(java.nio.file.Path folder) {
             return List.of(
                     "--model-path=" + folder,
-                    "--cpu-kernels=" + path.name().toLowerCase(Locale.ROOT),
+                    path == Path.CUDA ? "--device=cuda" : "--device=cpu",
+                    "--cpu-kernels=" + (path == Path.SCALAR ? "scalar" : "vector"),
                     "--dtype=" + (activations == DType.BF16 ? "bfloat16" : "float32"),
                     "--tp-size=" + tensorParallel,
                     "--page-size=" + pageTokens,
@@ -174,13 +178,15 @@ final class GoldenRun {
                 .maxStepTokens(512)
                 .maxTotalTokens(2048)
                 .alwaysAbsorbed(setting.absorbed())
+                .cacheType(setting.path() == Path.CUDA ? setting.activations() : DType.F32)
                 .build();
         DirectRun.Options run = DirectRun.Options.greedy(0)
                 .withSlotSeed(7)
                 .withChunkTokens(setting.chunkTokens() < 0 ? Integer.MAX_VALUE : setting.chunkTokens());
-        CpuKernels kernels = CpuKernels.of(setting.path().name());
-        DeviceSupplier devices = (rank, ranks) ->
-                CpuDevice.open(CpuOptions.of(1).withKernels(kernels).withActivations(setting.activations()));
+        CpuKernels kernels = setting.path() == Path.SCALAR ? CpuKernels.SCALAR : CpuKernels.VECTOR;
+        DeviceSupplier devices = (rank, ranks) -> setting.path() == Path.CUDA
+                ? CudaDevice.open(CudaOptions.of(rank, setting.activations()))
+                : CpuDevice.open(CpuOptions.of(1).withKernels(kernels).withActivations(setting.activations()));
         return GoldenFolder.check(
                 folder, recording, precision, new GoldenFolder.Options(load, run, true, tolerance), devices);
     }
