@@ -21,6 +21,8 @@ class ServerArgsTest {
                                 + " decode-log-interval=40 stream-interval=1 host=127.0.0.1 port=30000 max-prefill-tokens=16384"
                                 + " page-size=1 schedule-policy=fcfs schedule-conservativeness=1.0 tp-size=1 dp-size=1"
                                 + " load-balance-method=round_robin pp-size=1 pp-async-batch-depth=0 ep-size=1"
+                                + " moe-a2a-backend=none deepep-mode=auto moe-dispatch-dtype=float32"
+                                + " tbo-token-distribution-threshold=0.48"
                                 + " init-expert-location=trivial ep-num-redundant-experts=0 eplb-algorithm=auto"
                                 + " eplb-rebalance-num-iterations=1000 eplb-min-rebalancing-utilization-threshold=1.0"
                                 + " disaggregation-mode=null disaggregation-transfer-backend=auto"
