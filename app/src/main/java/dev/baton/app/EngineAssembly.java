@@ -315,6 +315,10 @@ public final class EngineAssembly implements AutoCloseable {
     private static void warmUp(List<RankGroup> groups, ModelConfig config) {
         groups.forEach(RankGroup::nothingToRun);
         for (RankGroup group : groups) {
+            if (group.firstRank() > 0) {
+                // The first group of the replica has run the same code.
+                continue;
+            }
             log(KernelWarmup.run(group, group.maxStepTokens(), config.vocabSize(), KERNEL_WARMUP)
                     .toString());
             group.nothingToRun();

@@ -22,30 +22,39 @@ final class PairUnderTest implements AutoCloseable {
     private final String backend;
     private final int prefillPort = ServerUnderTest.freePort();
     private final int bootstrapPort = ServerUnderTest.freePort();
+    private final String prefillFlags;
     private ServerUnderTest prefill;
     private ServerUnderTest decode;
     private ServerUnderTest router;
 
-    private PairUnderTest(String name, String backend) {
+    private PairUnderTest(String name, String backend, String prefillFlags) {
         this.name = name;
+        this.prefillFlags = prefillFlags;
         this.backend = backend;
     }
 
     /** Starts all three; the two sides differ in pages, requests and chunks. */
     static PairUnderTest start(String name, String backend) {
-        PairUnderTest pair = new PairUnderTest(name, backend);
+        return start(name, backend, "", "");
+    }
+
+    /** The same with further flags, separated by spaces. */
+    static PairUnderTest start(String name, String backend, String prefillFlags, String decodeFlags) {
+        PairUnderTest pair = new PairUnderTest(name, backend, prefillFlags);
         try {
             pair.prefill = pair.prefillLater();
             pair.decode = ServerUnderTest.serveLater(
                     name + "-decode",
                     ServerUnderTest.NANO,
-                    "--disaggregation-mode=decode",
-                    "--disaggregation-transfer-backend=" + backend,
-                    "--page-size=16",
-                    "--max-total-tokens=12288",
-                    "--max-running-requests=12",
-                    "--cpu-threads=1",
-                    "--num-reserved-decode-tokens=64");
+                    with(
+                            decodeFlags,
+                            "--disaggregation-mode=decode",
+                            "--disaggregation-transfer-backend=" + backend,
+                            "--page-size=16",
+                            "--max-total-tokens=12288",
+                            "--max-running-requests=12",
+                            "--cpu-threads=1",
+                            "--num-reserved-decode-tokens=64"));
             pair.prefill.awaitReady();
             pair.decode.awaitReady();
             pair.router = pair.startRouter();
@@ -60,15 +69,22 @@ final class PairUnderTest implements AutoCloseable {
         return ServerUnderTest.serveLater(
                 name + "-prefill",
                 ServerUnderTest.NANO,
-                "--port=" + prefillPort,
-                "--disaggregation-mode=prefill",
-                "--disaggregation-bootstrap-port=" + bootstrapPort,
-                "--disaggregation-transfer-backend=" + backend,
-                "--page-size=16",
-                "--max-total-tokens=8192",
-                "--max-running-requests=5",
-                "--chunked-prefill-size=64",
-                "--cpu-threads=1");
+                with(
+                        prefillFlags,
+                        "--port=" + prefillPort,
+                        "--disaggregation-mode=prefill",
+                        "--disaggregation-bootstrap-port=" + bootstrapPort,
+                        "--disaggregation-transfer-backend=" + backend,
+                        "--page-size=16",
+                        "--max-total-tokens=8192",
+                        "--max-running-requests=5",
+                        "--chunked-prefill-size=64",
+                        "--cpu-threads=1"));
+    }
+
+    private static String[] with(String more, String... flags) {
+        return Stream.concat(Stream.of(flags), Stream.of(more.split(" ")).filter(f -> !f.isEmpty()))
+                .toArray(String[]::new);
     }
 
     ServerUnderTest startRouter() {

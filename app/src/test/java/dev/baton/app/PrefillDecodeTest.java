@@ -60,6 +60,24 @@ class PrefillDecodeTest {
     }
 
     @Test
+    void theTwoSidesMayBeLaidOutDifferently() {
+        try (PairUnderTest pair = PairUnderTest.start(
+                "layouts",
+                "auto",
+                "--tp-size=2 --skip-server-warmup",
+                "--skip-server-warmup --tp-size=4 --dp-size=4 --enable-dp-attention --enable-deepep-moe --enable-two-batch-overlap")) {
+            List<CompletableFuture<Reply>> replies = questions.subList(0, 5).stream()
+                    .map(q -> pair.ask(PairUnderTest.body(q, true)))
+                    .toList();
+            assertThat(replies.stream().map(r -> r.join().ids()).toList())
+                    .as("%s\n%s", pair.prefill().logTail(), pair.decode().logTail())
+                    .isEqualTo(whole.subList(0, 5));
+            PairUnderTest.assertFreeAndHealthy(pair.prefill());
+            PairUnderTest.assertFreeAndHealthy(pair.decode());
+        }
+    }
+
+    @Test
     void aDecodeServerKilledInTheMiddleEndsItsRequestsAndNothingElse() {
         try (PairUnderTest pair = PairUnderTest.start("decode-killed", "auto")) {
             // One request decodes, one is on its way over: its chunks are slow.
