@@ -118,6 +118,26 @@ class BadCommandLineTest {
         assertThat(ended.status()).isIn(1, 2);
     }
 
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "--tp-size=6 --dp-size=4 --enable-dp-attention | 6 = 1 * 4 + 2",
+                "--tp-size=4 --ep-size=3 | 4 = 1 * 3 + 1",
+                "--tp-size=4 --ep-size=2 --moe-a2a-backend=deepep | 4 / 2 must be 1",
+                "--tp-size=2 --moe-dense-tp-size=2 | --moe-dense-tp-size: 1 makes dense layers whole",
+                "--tp-size=2 --enable-dp-lm-head | without --enable-dp-attention",
+                "--tp-size=2 --enable-two-batch-overlap | without --moe-a2a-backend deepep",
+                "--tp-size=2 --dp-size=2 --enable-dp-attention --max-running-requests=1 | 1 / 2 = 0",
+                "--tp-size=2 --enable-deepep-moe --deepep-mode=low_latency | has no experts",
+                "--tp-size=2 --moe-a2a-backend=pigeons | choose from none, deepep",
+            })
+    void aLayoutThatDoesNotComeOutShowsTheArithmetic(String flags, String told) {
+        Ended ended = serve(flags.split(" "));
+        assertThat(ended.line()).contains(told);
+        assertThat(ended.status()).isIn(1, 2);
+    }
+
     @Test
     void aPipelineWithWhatDoesNotGoWithItNamesBoth() {
         Ended ended =
