@@ -2,6 +2,7 @@ package dev.baton.engine.balance;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.baton.engine.arch.AllToAll;
 import dev.baton.engine.arch.RankCommunicators;
 import dev.baton.engine.forward.DirectRun;
 import dev.baton.engine.forward.RankObserver;
@@ -100,13 +101,14 @@ class ExpertRecordingTest {
     }
 
     /** Runs twice without, once with recording, and once more without. */
-    private static ExpertStatistics.Recording recorded(RankGroup group, GateWatcher watcher, long seed) {
+    private static ExpertStatistics.Recording recorded(RankGroup group, List<GateWatcher> watchers, long seed) {
         Random random = new Random(seed);
         run(group, random);
         record(group, 1);
         run(group, random);
         record(group, 2);
-        group.setObservers(rank -> rank == 0 ? watcher : null).join();
+        group.setObservers(rank -> rank < watchers.size() ? watchers.get(rank) : null)
+                .join();
         run(group, random);
         group.setObservers(null).join();
         record(group, 0);
@@ -134,7 +136,7 @@ class ExpertRecordingTest {
         try (RankGroup group = Nano.start(ParallelShape.tensorParallel(tp).withExpertParallel(ep), options)) {
             assertThat(experts(group, 0).isActive()).isEqualTo(redundant > 0);
             GateWatcher watcher = new GateWatcher();
-            ExpertStatistics.Recording recording = recorded(group, watcher, tp * 10 + ep);
+            ExpertStatistics.Recording recording = recorded(group, List.of(watcher), tp * 10 + ep);
             assertThat(recording.size()).isEqualTo(watcher.passes.size()).isGreaterThan(3);
             assertThat(recording.utilisation()).isBetween(1.0 / ep - 1e-9, 1.0);
             for (int pass = 0; pass < recording.size(); pass++) {
@@ -145,6 +147,31 @@ class ExpertRecordingTest {
                 requireTokens(recording, watcher);
             }
             assertThat(statistics(group).take().size()).isZero();
+        }
+    }
+
+    /** Ranks whose tokens travel gate tokens of their own: all gates together are counted. */
+    @Test
+    void tokensThatTravelAreCountedWhereTheyComeFrom() throws Exception {
+        BalanceOptions options = BalanceOptions.NONE
+                .withSlots(new InitialLocation.Trivial(), 8, DispatchAlgorithm.DYNAMIC)
+                .withRecorder(RecorderMode.STAT, -1);
+        ParallelShape shape = ParallelShape.tensorParallel(2).withAllToAll(AllToAll.NORMAL);
+        try (RankGroup group = Nano.start(shape, options)) {
+            List<GateWatcher> watchers = List.of(new GateWatcher(), new GateWatcher());
+            ExpertStatistics.Recording recording = recorded(group, watchers, 5);
+            assertThat(recording.size()).isEqualTo(watchers.getFirst().passes.size());
+            for (int pass = 0; pass < recording.size(); pass++) {
+                int[][] sum = new int[Nano.LAYERS][Nano.EXPERTS];
+                for (GateWatcher watcher : watchers) {
+                    for (int layer = 0; layer < Nano.LAYERS; layer++) {
+                        for (int e = 0; e < Nano.EXPERTS; e++) {
+                            sum[layer][e] += watcher.passes.get(pass)[layer][e];
+                        }
+                    }
+                }
+                assertThat(recording.passes().get(pass)).as("pass %d", pass).isDeepEqualTo(sum);
+            }
         }
     }
 
