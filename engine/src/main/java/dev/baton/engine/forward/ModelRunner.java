@@ -74,7 +74,7 @@ public final class ModelRunner {
             MemorySegment staging,
             OutputStage output,
             DecodeGraphs graphs,
-            @Nullable Halves halves) {}
+            @Nullable StepHalves halves) {}
 
     /**
      * Loads the rank's weights.
@@ -188,13 +188,13 @@ public final class ModelRunner {
         return layout.experts().dispatched() && options.dispatch().overlap() == DispatchOptions.Overlap.TWO_BATCH;
     }
 
-    private Halves halves() {
+    private StepHalves halves() {
         int rows = workspaceRows(options.maxStepTokens());
-        return new Halves(
-                new StepInputBuffers(device, options.maxStepTokens(), options.maxRows()),
-                new StepInputBuffers(device, options.maxStepTokens(), options.maxRows()),
-                new Workspace(device, decoder.stepBuffers(), rows),
-                new Workspace(device, decoder.stepBuffers(), rows));
+        return new StepHalves(
+                device,
+                options,
+                options.dispatch().tokenThreshold(),
+                () -> new Workspace(device, decoder.stepBuffers(), rows));
     }
 
     /** The rank's cache. */
@@ -319,7 +319,7 @@ public final class ModelRunner {
             if (plan.tokens() > 0) {
                 m.inputs().storeSlots(ops, inputs, m.tables().slotTable());
             }
-            Halves halves = shape.halves() ? m.halves() : null;
+            StepHalves halves = shape.halves() ? m.halves() : null;
             Tensor states = halves == null
                     ? decoder.forward(context, stream, hook(plan), wanted(m))
                     : inHalves(m, halves, plan, context, stream);
@@ -338,36 +338,11 @@ public final class ModelRunner {
         return result;
     }
 
-    /** What a step needs besides when it is computed in two halves. */
-    private record Halves(
-            StepInputBuffers firstInputs, StepInputBuffers secondInputs, Workspace first, Workspace second) {}
-
-    private Tensor inHalves(Memory m, Halves halves, StepPlan plan, ForwardContext context, Workspace stream) {
-        TwoBatchSplit split = TwoBatchSplit.of(plan, options.dispatch().tokenThreshold());
-        StepPlan first = split.first();
-        StepPlan second = split.second();
-        StepInputs firstInputs = halves.firstInputs().fill(first, m.tables(), first.sequences(), longestContext(first));
-        StepInputs secondInputs =
-                halves.secondInputs().fill(second, m.tables(), second.sequences(), longestContext(second));
+    private Tensor inHalves(Memory m, StepHalves halves, StepPlan plan, ForwardContext context, Workspace stream) {
         LogitRows rows = m.output().rows();
-        int cut = 0;
-        for (int i = 0; i < rows.count(); i++) {
-            boolean inFirst = rows.token(i) < first.tokens();
-            cut += inFirst ? 1 : 0;
-            m.staging().setAtIndex(ValueLayout.JAVA_INT, i, rows.token(i) - (inFirst ? 0 : first.tokens()));
-        }
         Tensor wanted = m.rowIndices().rowRange(0, rows.count());
-        device.toDevice(m.staging(), wanted);
-        return decoder.forward(
-                context,
-                stream,
-                hook(plan),
-                wanted,
-                new TwoHalves(
-                        context.of(halves.first(), firstInputs),
-                        context.of(halves.second(), secondInputs),
-                        wanted.rowRange(0, cut),
-                        wanted.rowRange(cut, rows.count() - cut)));
+        TwoHalves both = halves.of(plan, context, m.tables(), rows, wanted, m.staging());
+        return decoder.forward(context, stream, hook(plan), wanted, both);
     }
 
     /** A decode step whose every sequence is sampled, which nobody watches. */
@@ -384,7 +359,7 @@ public final class ModelRunner {
                 && m.output().rows().count() == sequences;
     }
 
-    private static int longestContext(StepPlan plan) {
+    static int longestContext(StepPlan plan) {
         int longest = 0;
         for (int b = 0; b < plan.sequences(); b++) {
             longest = Math.max(longest, plan.contextLength(b));
