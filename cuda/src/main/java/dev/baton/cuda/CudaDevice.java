@@ -3,8 +3,10 @@ package dev.baton.cuda;
 import dev.baton.cuda.compile.KernelCache;
 import dev.baton.cuda.driver.Gpu;
 import dev.baton.cuda.driver.GpuGraph;
+import dev.baton.cuda.profile.GpuActivity;
 import dev.baton.model.DType;
 import dev.baton.tensor.Device;
+import dev.baton.tensor.DeviceActivity;
 import dev.baton.tensor.DeviceInfo;
 import dev.baton.tensor.Graph;
 import dev.baton.tensor.Ops;
@@ -29,6 +31,7 @@ public final class CudaDevice implements Device {
     private final CudaOptions options;
     private final DeviceInfo info;
     private final CudaOps ops;
+    private final GpuActivity activity;
     /** Address to bytes. */
     private final Map<Long, Long> allocations = new HashMap<>();
 
@@ -43,6 +46,7 @@ public final class CudaDevice implements Device {
         this.limitBytes = Math.min(options.memoryLimitBytes(), gpu.freeBytes());
         this.info = new DeviceInfo("cuda", gpu.info().name(), limitBytes, 0);
         this.ops = new CudaOps(this, KernelCache.standard());
+        this.activity = new GpuActivity(gpu);
     }
 
     /** Why no GPU can be used on this machine; empty when one can. */
@@ -88,6 +92,11 @@ public final class CudaDevice implements Device {
     @Override
     public Ops ops() {
         return ops;
+    }
+
+    @Override
+    public DeviceActivity activity() {
+        return activity;
     }
 
     /** Bytes handed out and not given back. */

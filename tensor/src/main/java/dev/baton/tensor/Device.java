@@ -26,6 +26,11 @@ public interface Device extends AutoCloseable {
     /** The operators. */
     Ops ops();
 
+    /** Its recorder; null where the host sees everything that the device does. */
+    default @Nullable DeviceActivity activity() {
+        return null;
+    }
+
     /**
      * New zeroed memory, freed when the device is closed.
      *

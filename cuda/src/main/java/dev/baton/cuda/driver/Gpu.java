@@ -180,6 +180,15 @@ public final class Gpu implements AutoCloseable {
         Cuda.run("cuStreamSynchronize", () -> (int) Calls.STREAM_SYNCHRONIZE.invokeExact(stream));
     }
 
+    /** Opens or closes the range that an outside profiler waits for. */
+    public void outsideProfiler(boolean on) {
+        if (on) {
+            Cuda.run("cuProfilerStart", () -> (int) Calls.PROFILER_START.invokeExact());
+        } else {
+            Cuda.run("cuProfilerStop", () -> (int) Calls.PROFILER_STOP.invokeExact());
+        }
+    }
+
     /** Loads machine code. */
     public KernelModule load(byte[] code) {
         return KernelModule.load(code);

@@ -50,7 +50,7 @@ public final class NativeLibrary {
     private static List<String> candidates(String name) {
         List<String> all = new ArrayList<>(List.of(name));
         String home = System.getenv().getOrDefault("CUDA_HOME", "/usr/local/cuda");
-        for (String folder : List.of("lib64", "lib", "targets/x86_64-linux/lib")) {
+        for (String folder : List.of("lib64", "lib", "targets/x86_64-linux/lib", "extras/CUPTI/lib64")) {
             Path file = Path.of(home, folder, name);
             if (Files.exists(file)) {
                 all.add(file.toString());

@@ -234,6 +234,9 @@ public final class ModelRunner {
     /** Watches the steps to come; null ends it. On the rank's thread, between steps. */
     public void observe(@Nullable RankObserver next) {
         this.observer = next;
+        if (next != null) {
+            next.attach(device);
+        }
         this.ops = next == null ? device.ops() : next.wrap(device.ops());
         memory().streams().observe(next);
         this.collectives = next == null

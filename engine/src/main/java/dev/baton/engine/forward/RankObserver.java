@@ -3,6 +3,7 @@ package dev.baton.engine.forward;
 import dev.baton.engine.arch.RankCommunicators;
 import dev.baton.engine.schedule.StepPlan;
 import dev.baton.engine.schedule.StepResult;
+import dev.baton.tensor.Device;
 import dev.baton.tensor.Ops;
 import dev.baton.tensor.parallel.Communicator;
 import dev.baton.tensor.parallel.Transfer;
@@ -23,6 +24,9 @@ public interface RankObserver {
         /** Log probabilities and choice of the next tokens, and telling them to the other ranks. */
         SAMPLE
     }
+
+    /** The rank's device; called once, when the observer is set. */
+    default void attach(Device device) {}
 
     /** Operators that the steps shall run through from now on; called once, when the observer is set. */
     Ops wrap(Ops ops);

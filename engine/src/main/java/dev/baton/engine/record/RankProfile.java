@@ -6,14 +6,17 @@ import dev.baton.engine.schedule.ForwardMode;
 import dev.baton.engine.schedule.StepPlan;
 import dev.baton.engine.schedule.StepResult;
 import dev.baton.protocol.ProfileRequest;
+import dev.baton.tensor.Device;
 import dev.baton.tensor.Ops;
 import dev.baton.tensor.parallel.Communicator;
 import dev.baton.tensor.parallel.Transfer;
 import dev.baton.trace.RankCoordinates;
 import dev.baton.trace.record.Span;
 import dev.baton.trace.record.SpanRing;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.function.BiConsumer;
 import org.jspecify.annotations.Nullable;
@@ -35,6 +38,7 @@ final class RankProfile implements RankObserver {
     private final Map<String, Window> open = new LinkedHashMap<>();
     private final long threadId = Thread.currentThread().threadId();
     private final String threadName = Thread.currentThread().getName();
+    private @Nullable DeviceRecording deviceWork;
     private @Nullable Window current;
     private long stepStart;
     private boolean closed;
@@ -47,6 +51,9 @@ final class RankProfile implements RankObserver {
     static final class Window {
         private final String stage;
         private final SpanRing ring = new SpanRing(SpanRing.DEFAULT_CAPACITY);
+        /** First and last time of each recorded step, one after the other. */
+        private final List<Long> times = new ArrayList<>();
+
         private int steps;
         private boolean isDone;
 
@@ -60,6 +67,15 @@ final class RankProfile implements RankObserver {
 
         SpanRing ring() {
             return ring;
+        }
+
+        private boolean contains(long nanos) {
+            for (int i = 0; i < times.size(); i += 2) {
+                if (nanos >= times.get(i) && nanos <= times.get(i + 1)) {
+                    return true;
+                }
+            }
+            return false;
         }
 
         int steps() {
@@ -109,6 +125,11 @@ final class RankProfile implements RankObserver {
     }
 
     @Override
+    public void attach(Device device) {
+        this.deviceWork = new DeviceRecording(device.activity(), request.activities());
+    }
+
+    @Override
     public Ops wrap(Ops ops) {
         return new RecordingOps(ops, sink);
     }
@@ -128,6 +149,9 @@ final class RankProfile implements RankObserver {
                 isEarly ? null : open.get(request.profileByStage() ? plan.mode().name() : "");
         current = window == null || window.isDone ? null : window;
         sink.openOn(current == null ? null : current.ring);
+        if (current != null && deviceWork != null) {
+            deviceWork.start();
+        }
         stepStart = System.nanoTime();
     }
 
@@ -140,6 +164,8 @@ final class RankProfile implements RankObserver {
         sink.annotation(name(plan), stepStart, new Span.Step(plan.step(), plan.sequences(), plan.tokens()));
         sink.openOn(null);
         current = null;
+        window.times.add(stepStart);
+        window.times.add(System.nanoTime());
         window.steps++;
         Integer most = request.numSteps();
         if (most != null && window.steps >= most) {
@@ -201,6 +227,9 @@ final class RankProfile implements RankObserver {
     private void finish(Window window) {
         if (!window.isDone) {
             window.isDone = true;
+            if (deviceWork != null) {
+                deviceWork.finish(window.ring, window::contains);
+            }
             finished.accept(this, window);
         }
     }

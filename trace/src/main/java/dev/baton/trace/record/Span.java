@@ -27,7 +27,13 @@ public record Span(
         /** A collective of ranks. */
         COLLECTIVE("cpu_op"),
         /** A step or a part of the scheduler's turn. */
-        ANNOTATION("user_annotation");
+        ANNOTATION("user_annotation"),
+        /** Work of a GPU. */
+        KERNEL("kernel"),
+        COPY("gpu_memcpy"),
+        FILL("gpu_memset"),
+        /** A call that queued such work. */
+        CALL("cuda_driver");
 
         private final String category;
 
@@ -72,4 +78,28 @@ public record Span(
      * @param tokens new tokens
      */
     public record Step(long forwardStep, int sequences, int tokens) implements Detail {}
+
+    /**
+     * Of a GPU's work, which stands in the row of its stream.
+     *
+     * @param correlation that of the {@link DeviceCall} which queued it
+     * @param grid blocks in x, y and z; empty when it is no kernel
+     * @param block threads of a block likewise
+     * @param registers of a thread
+     * @param sharedBytes of a block
+     * @param bytes copied or filled
+     */
+    public record DeviceWork(
+            int device,
+            int stream,
+            int correlation,
+            int[] grid,
+            int[] block,
+            int registers,
+            int sharedBytes,
+            long bytes)
+            implements Detail {}
+
+    /** Of a call that queued work of a GPU. */
+    public record DeviceCall(int correlation) implements Detail {}
 }

@@ -85,9 +85,11 @@ public final class KinetoWriter {
                     "name",
                     "thread " + thread.getKey() + " (" + thread.getValue() + ")");
         }
+        devices(g, drained);
         int index = 0;
         for (Span span : drained.spans()) {
             event(g, header, span, ++index);
+            arrow(g, header, span);
         }
         window(g, header, drained);
         g.writeEndArray();
@@ -133,10 +135,14 @@ public final class KinetoWriter {
 
     private static void metadata(
             JsonGenerator g, TraceHeader header, String name, long thread, String key, String value) {
+        metadata(g, name, header.processId(), thread, key, value);
+    }
+
+    private static void metadata(JsonGenerator g, String name, long process, long thread, String key, String value) {
         g.writeStartObject();
         g.writeStringProperty("ph", "M");
         g.writeStringProperty("name", name);
-        g.writeNumberProperty("pid", header.processId());
+        g.writeNumberProperty("pid", process);
         g.writeNumberProperty("tid", thread);
         microseconds(g, "ts", 0);
         g.writeObjectPropertyStart("args");
@@ -145,13 +151,54 @@ public final class KinetoWriter {
         g.writeEndObject();
     }
 
+    /** The processes that GPUs are shown as. */
+    private static void devices(JsonGenerator g, SpanRing.Drained drained) {
+        int[] ids = drained.spans().stream()
+                .map(Span::detail)
+                .filter(Span.DeviceWork.class::isInstance)
+                .mapToInt(detail -> ((Span.DeviceWork) detail).device())
+                .distinct()
+                .sorted()
+                .toArray();
+        for (int id : ids) {
+            metadata(g, "process_name", id, 0, "name", "baton::gpu");
+            metadata(g, "process_labels", id, 0, "labels", "GPU " + id);
+        }
+    }
+
+    /** One end of the arrow from a call to the work that it queued. */
+    private static void arrow(JsonGenerator g, TraceHeader header, Span span) {
+        if (span.detail() instanceof Span.DeviceCall call) {
+            arrow(g, header, span, "s", call.correlation(), header.processId(), span.threadId());
+        } else if (span.detail() instanceof Span.DeviceWork work) {
+            arrow(g, header, span, "f", work.correlation(), work.device(), work.stream());
+        }
+    }
+
+    private static void arrow(
+            JsonGenerator g, TraceHeader header, Span span, String end, int correlation, long process, long row) {
+        g.writeStartObject();
+        g.writeStringProperty("ph", end);
+        g.writeNumberProperty("id", correlation);
+        g.writeNumberProperty("pid", process);
+        g.writeNumberProperty("tid", row);
+        microseconds(g, "ts", epochNanos(header, span.startNanos()) - baseNanos(header));
+        g.writeStringProperty("cat", "ac2g");
+        g.writeStringProperty("name", "ac2g");
+        if (end.equals("f")) {
+            g.writeStringProperty("bp", "e");
+        }
+        g.writeEndObject();
+    }
+
     private static void event(JsonGenerator g, TraceHeader header, Span span, int index) {
         g.writeStartObject();
         g.writeStringProperty("ph", "X");
         g.writeStringProperty("cat", span.kind().category());
         g.writeStringProperty("name", span.name());
-        g.writeNumberProperty("pid", header.processId());
-        g.writeNumberProperty("tid", span.threadId());
+        Span.DeviceWork work = span.detail() instanceof Span.DeviceWork own ? own : null;
+        g.writeNumberProperty("pid", work == null ? header.processId() : work.device());
+        g.writeNumberProperty("tid", work == null ? span.threadId() : work.stream());
         microseconds(g, "ts", epochNanos(header, span.startNanos()) - baseNanos(header));
         microseconds(g, "dur", Math.max(0, span.endNanos() - span.startNanos()));
         g.writeObjectPropertyStart("args");
@@ -191,7 +238,25 @@ public final class KinetoWriter {
                 g.writeNumberProperty("bs", step.sequences());
                 g.writeNumberProperty("toks", step.tokens());
             }
+            case Span.DeviceCall call -> g.writeNumberProperty("correlation", call.correlation());
+            case Span.DeviceWork work -> deviceWork(g, work);
         }
+    }
+
+    private static void deviceWork(JsonGenerator g, Span.DeviceWork work) {
+        g.writeNumberProperty("device", work.device());
+        g.writeNumberProperty("stream", work.stream());
+        g.writeNumberProperty("correlation", work.correlation());
+        if (work.grid().length == 0) {
+            g.writeNumberProperty("bytes", work.bytes());
+            return;
+        }
+        g.writeNumberProperty("registers per thread", work.registers());
+        g.writeNumberProperty("shared memory", work.sharedBytes());
+        g.writeName("grid");
+        g.writeArray(work.grid(), 0, work.grid().length);
+        g.writeName("block");
+        g.writeArray(work.block(), 0, work.block().length);
     }
 
     /** The recording window itself, as PyTorch's profiler marks it. */

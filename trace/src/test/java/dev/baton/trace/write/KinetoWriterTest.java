@@ -70,6 +70,53 @@ class KinetoWriterTest {
     }
 
     @Test
+    void workOfAGpuStandsInTheRowOfItsStreamWithAnArrowFromItsCall() throws IOException {
+        SpanRing ring = new SpanRing(100);
+        ring.add(new Span(
+                Span.Kind.CALL, "cuLaunchKernelEx", 7, ANCHOR + 1_000, ANCHOR + 3_000, new Span.DeviceCall(41)));
+        ring.add(new Span(
+                Span.Kind.KERNEL,
+                "add_8",
+                7,
+                ANCHOR + 4_000,
+                ANCHOR + 9_500,
+                new Span.DeviceWork(2, 13, 41, new int[] {8, 32, 1}, new int[] {128, 1, 1}, 48, 55_296, 0)));
+        ring.add(new Span(
+                Span.Kind.COPY,
+                "Memcpy DtoH",
+                7,
+                ANCHOR + 9_600,
+                ANCHOR + 9_900,
+                new Span.DeviceWork(2, 13, 42, new int[0], new int[0], 0, 0, 64)));
+        Path file = folder.resolve("gpu.trace.json.gz");
+        new KinetoWriter().write(file, header(0), ring.drain());
+
+        JsonNode trace = read(file);
+        JsonNode kernel = named(trace, "add_8");
+        assertThat(kernel.get("cat").asString()).isEqualTo("kernel");
+        assertThat(kernel.get("pid").asInt()).isEqualTo(2);
+        assertThat(kernel.get("tid").asInt()).isEqualTo(13);
+        assertThat(kernel.at("/args/correlation").asInt()).isEqualTo(41);
+        assertThat(kernel.at("/args/grid").toString()).isEqualTo("[8,32,1]");
+        JsonNode call = named(trace, "cuLaunchKernelEx");
+        assertThat(call.get("cat").asString()).isEqualTo("cuda_driver");
+        assertThat(call.get("tid").asInt()).isEqualTo(7);
+        assertThat(call.at("/args/correlation").asInt()).isEqualTo(41);
+        assertThat(named(trace, "Memcpy DtoH").at("/args/bytes").asInt()).isEqualTo(64);
+        int arrows = 0;
+        for (JsonNode event : trace.get("traceEvents")) {
+            if (event.get("ph").asString().equals("s") && event.get("id").asInt() == 41) {
+                assertThat(event.get("ts")).isEqualTo(call.get("ts"));
+                arrows++;
+            } else if (event.get("ph").asString().equals("f") && event.get("id").asInt() == 41) {
+                assertThat(event.get("ts")).isEqualTo(kernel.get("ts"));
+                arrows++;
+            }
+        }
+        assertThat(arrows).isEqualTo(2);
+    }
+
+    @Test
     void aFullRingKeepsTheNewestAndCountsTheRest() {
         SpanRing ring = new SpanRing(3);
         for (int i = 0; i < 5; i++) {
