@@ -32,7 +32,10 @@ final class CudaExperts {
     /** Device addresses of every expert's matrices. */
     private record Tables(long gate, long up, long down) {}
 
-    CudaExperts(Launch launch, Kernels kernels, Scratch scratch, Operands operands) {
+    private final SkinnyProduct skinny;
+
+    CudaExperts(Launch launch, Kernels kernels, Scratch scratch, Operands operands, SkinnyProduct skinny) {
+        this.skinny = skinny;
         this.launch = launch;
         this.kernels = kernels;
         this.scratch = scratch;
@@ -50,9 +53,10 @@ final class CudaExperts {
             return;
         }
         Tensor bias = spec.correctionBias();
+        long correction = bias == null ? 0 : operands.address(bias, DType.F32);
         launch.put(logits.memory().address())
                 .put(logits.rowStride())
-                .put(bias == null ? 0L : operands.address(bias, DType.F32))
+                .put(correction)
                 .put(ids.memory().address())
                 .put(weights.memory().address())
                 .put(experts)
@@ -80,6 +84,8 @@ final class CudaExperts {
         Tables pointers = tables.computeIfAbsent(experts, e -> pointers(e, x.dtype()));
         int inner = experts.gate().getFirst().outFeatures();
         int hidden = x.columns();
+        boolean tensorCores = skinny.fitsExperts(x, inner);
+        int tileRows = tensorCores ? SkinnyProduct.expertRows(pairs, count) : TILE_ROWS;
         long first = scratch.address("experts.first", 4L * (count + 1));
         long tiles = scratch.address("experts.tiles", 4L * (count + 1));
         long order = scratch.address("experts.order", 4L * pairs);
@@ -92,13 +98,30 @@ final class CudaExperts {
                 .put(pairs)
                 .put(experts.firstExpert())
                 .put(count)
-                .put(TILE_ROWS)
+                .put(tileRows)
                 .put(first)
                 .put(order)
                 .put(place)
                 .put(tiles)
                 .run(kernels.get(Source.EXPERTS, "order_pairs", 1024), 1, 1, 1, 4 * count);
-        int rowTiles = Math.min(pairs, pairs / TILE_ROWS + count);
+        int rowTiles = Math.min(pairs, pairs / tileRows + count);
+        if (tensorCores) {
+            SkinnyProduct.ExpertOrder sorted =
+                    new SkinnyProduct.ExpertOrder(first, order, tiles, count, topK, tileRows);
+            skinny.experts(
+                    x.memory().address(),
+                    x.rowStride(),
+                    pointers.gate,
+                    pointers.up,
+                    sorted,
+                    between,
+                    inner,
+                    hidden,
+                    rowTiles);
+            skinny.experts(between, inner, pointers.down, 0, sorted, result, hidden, inner, rowTiles);
+            combine(ids, weights, place, result, out);
+            return;
+        }
         String types = Kernels.type(x.dtype()) + "_" + Kernels.type(x.dtype());
         launch.put(x.memory().address())
                 .put(x.rowStride())
@@ -128,16 +151,21 @@ final class CudaExperts {
                 .put(hidden)
                 .put(inner)
                 .run(kernels.get(Source.EXPERTS, "expert_down_" + types), rowTiles, ceil(hidden), 1, 0);
+        combine(ids, weights, place, result, out);
+    }
+
+    /** Every token's results, weighted, in the order of expert ids. */
+    private void combine(Tensor ids, Tensor weights, long place, long result, Tensor out) {
         launch.put(result)
-                .put((long) hidden)
+                .put((long) out.columns())
                 .put(ids.memory().address())
                 .put(place)
                 .put(weights.memory().address())
                 .put(out.memory().address())
                 .put(out.rowStride())
-                .put(topK)
-                .put(hidden)
-                .run(kernels.get(Source.EXPERTS, "combine_" + Kernels.type(x.dtype())), x.rows(), 1, 1, 0);
+                .put(ids.columns())
+                .put(out.columns())
+                .run(kernels.get(Source.EXPERTS, "combine_" + Kernels.type(out.dtype())), out.rows(), 1, 1, 0);
     }
 
     private static int ceil(int columns) {

@@ -334,32 +334,35 @@ class CudaOpsTest {
     @ParameterizedTest
     @EnumSource(names = {"F32", "BF16"})
     void experts(DType type) {
-        for (int tokens : new int[] {1, 70}) {
-            int hidden = 72;
-            int inner = 100;
-            int count = 6;
-            List<Twin.Pair> gate = new ArrayList<>();
-            List<Twin.Pair> up = new ArrayList<>();
-            List<Twin.Pair> down = new ArrayList<>();
-            for (int e = 0; e < count; e++) {
-                gate.add(twin.floats(type, inner, hidden, 0));
-                up.add(twin.floats(type, inner, hidden, 0));
-                down.add(twin.floats(type, hidden, inner, 0));
-            }
-            Twin.Pair x = twin.floats(type, tokens, hidden);
-            int[] chosen = new int[tokens * 4];
-            for (int t = 0; t < tokens; t++) {
-                int[] distinct = twin.random().ints(0, 10).distinct().limit(4).toArray();
-                System.arraycopy(distinct, 0, chosen, t * 4, 4);
-            }
-            Twin.Pair ids = twin.intMatrix(tokens, 4, chosen);
-            Twin.Pair weights = twin.floats(DType.F32, tokens, 4, 0);
-            Twin.Pair out = twin.poisoned(type, tokens, hidden);
-            scalar.experts(x.host(), ids.host(), weights.host(), weights(gate, up, down, true), out.host());
-            cuda.experts(x.device(), ids.device(), weights.device(), weights(gate, up, down, false), out.device());
-            // Two products in a row: intermediate rounding comes on top.
-            assertThat(twin.error(out)).isLessThan(type == DType.BF16 ? 1e-2 : 2e-5);
+        for (int tokens : new int[] {1, 5, 70}) {
+            experts(type, tokens, 72, 100);
+            experts(type, tokens, 136, 104);
         }
+    }
+
+    private static void experts(DType type, int tokens, int hidden, int inner) {
+        int count = 6;
+        List<Twin.Pair> gate = new ArrayList<>();
+        List<Twin.Pair> up = new ArrayList<>();
+        List<Twin.Pair> down = new ArrayList<>();
+        for (int e = 0; e < count; e++) {
+            gate.add(twin.floats(type, inner, hidden, 0));
+            up.add(twin.floats(type, inner, hidden, 0));
+            down.add(twin.floats(type, hidden, inner, 0));
+        }
+        Twin.Pair x = twin.floats(type, tokens, hidden);
+        int[] chosen = new int[tokens * 4];
+        for (int t = 0; t < tokens; t++) {
+            int[] distinct = twin.random().ints(0, 10).distinct().limit(4).toArray();
+            System.arraycopy(distinct, 0, chosen, t * 4, 4);
+        }
+        Twin.Pair ids = twin.intMatrix(tokens, 4, chosen);
+        Twin.Pair weights = twin.floats(DType.F32, tokens, 4, 0);
+        Twin.Pair out = twin.poisoned(type, tokens, hidden);
+        scalar.experts(x.host(), ids.host(), weights.host(), weights(gate, up, down, true), out.host());
+        cuda.experts(x.device(), ids.device(), weights.device(), weights(gate, up, down, false), out.device());
+        // Two products in a row: intermediate rounding comes on top.
+        assertThat(twin.error(out)).isLessThan(type == DType.BF16 ? 1e-2 : 2e-5);
     }
 
     private static ExpertWeights weights(List<Twin.Pair> gate, List<Twin.Pair> up, List<Twin.Pair> down, boolean host) {

@@ -163,8 +163,7 @@ final class Cupti {
     /** The library hands a buffer back. */
     @SuppressWarnings("unused")
     private static void completed(long context, int stream, MemorySegment buffer, long size, long validBytes) {
-        try (Arena owner = BUFFERS.remove(buffer.address());
-                Arena arena = Arena.ofConfined()) {
+        try (Arena arena = Arena.ofConfined()) {
             MemorySegment pointer = arena.allocate(ADDRESS);
             pointer.set(JAVA_LONG, 0, 0L);
             List<ActivityRecord> found = new ArrayList<>();
@@ -180,6 +179,11 @@ final class Cupti {
             }
         } catch (Throwable e) {
             LOG.log(Level.WARNING, "records of the GPU are lost: " + e);
+        } finally {
+            Arena owner = BUFFERS.remove(buffer.address());
+            if (owner != null) {
+                owner.close();
+            }
         }
     }
 }

@@ -27,6 +27,10 @@ struct Input {
     int half;
     int slice;             // k of a block, a multiple of DEPTH
     int width;             // elements of a normed row
+    const bf16* second;    // null: pairs as above; else pair p is row p of w and row p of this
+    const int* order;      // null: x as it is; else row t of x is row order[t] / share
+    int share;
+    int unused;
 };
 
 // Sixteen bytes to shared memory, zeros when not `inside`.
@@ -68,8 +72,16 @@ __device__ __forceinline__ void skinny(const Input& in, Epilogue& epilogue) {
 #pragma unroll
     for (int m = 0; m < 4 * MT; m++) {
         int pair = tile * (S::ROWS / 2) + m * 8 + first % 8;
-        int row = pair / in.half * 2 * in.half + pair % in.half + (first >= 8 ? in.half : 0);
-        rows[m] = in.w + (i64)min(row, in.n - 1) * in.wStride + chunk * 8;
+        int row = in.second ? pair : pair / in.half * 2 * in.half + pair % in.half + (first >= 8 ? in.half : 0);
+        const bf16* matrix = in.second && first >= 8 ? in.second : in.w;
+        rows[m] = matrix + (i64)min(row, in.n - 1) * in.wStride + chunk * 8;
+    }
+    // Its rows of x: i / 8, i / 8 + 16, ...
+    const bf16* tokens[(NT + 1) / 2];
+#pragma unroll
+    for (int i = 0; i < (NT + 1) / 2; i++) {
+        int t = min(first + i * 16, in.tokens - 1);
+        tokens[i] = in.x + (in.order ? in.order[t] / in.share : t) * in.xStride + chunk * 8;
     }
     auto loadW = [&](int step) {
         int k = from + step * DEPTH;
@@ -87,7 +99,7 @@ __device__ __forceinline__ void skinny(const Input& in, Epilogue& epilogue) {
             int t = first + i * 16;
             if (NT > 1 || t < S::TOKENS) {
                 bool inside = t < in.tokens && k + chunk * 8 < to;
-                copy_or_zero(at + spot(t, chunk), in.x + (t < in.tokens ? t : 0) * in.xStride + k + chunk * 8, inside);
+                copy_or_zero(at + spot(t, chunk), tokens[i] + k, inside);
             }
         }
     };
@@ -378,6 +390,68 @@ struct AddArguments {
 SKINNY(8, 1, 1, 6)
 SKINNY(16, 1, 2, 5)
 SKINNY(32, 1, 4, 5)
+
+// Experts: rows [first[e], first[e + 1]) belong to expert e, in tiles of at most `tokens` rows (order_pairs in experts.cu says
+// what tiles and order are). Block y owns rows of the expert's matrices, block z a tile of rows.
+struct Experts {
+    const bf16* const* matrices;  // [experts]
+    const bf16* const* second;    // [experts]; of the product with gates
+    const int* first;
+    const int* order;
+    const int* tiles;
+    bf16* result;                 // [pairs, resultStride]
+    i64 resultStride;
+    int experts;
+    int rows;                     // of a tile at most
+};
+
+// The tile's expert, its first row and how many there are; false behind the last tile.
+__device__ __forceinline__ bool find_tile(const Experts& all, int& e, int& start, int& rows) {
+    int tile = blockIdx.z;
+    if (tile >= all.tiles[all.experts]) {
+        return false;
+    }
+    int low = 0;
+    int high = all.experts - 1;
+    while (low < high) {
+        int middle = (low + high + 1) / 2;
+        if (all.tiles[middle] <= tile) {
+            low = middle;
+        } else {
+            high = middle - 1;
+        }
+    }
+    // Experts without rows share their successor's tile number: the last of them is the one with rows.
+    e = low;
+    start = all.first[e] + (tile - all.tiles[e]) * all.rows;
+    rows = min(all.rows, all.first[e + 1] - start);
+    return true;
+}
+
+#define EXPERTS(NAME, NT, STAGES)                                                                                      \
+    extern "C" __global__ void __launch_bounds__(128) expert_gated_##NAME(Input in, Experts all) {                     \
+        int e, start;                                                                                                  \
+        wait_previous();                                                                                               \
+        if (find_tile(all, e, start, in.tokens)) {                                                                     \
+            in.w = all.matrices[e];                                                                                    \
+            in.second = all.second[e];                                                                                 \
+            in.order = all.order + start;                                                                              \
+            Gated to = {all.result + start * all.resultStride, all.resultStride};                                      \
+            skinny<1, NT, STAGES>(in, to);                                                                             \
+        }                                                                                                              \
+    }                                                                                                                  \
+    extern "C" __global__ void __launch_bounds__(128) expert_plain_##NAME(Input in, Experts all) {                     \
+        int e, start;                                                                                                  \
+        wait_previous();                                                                                               \
+        if (find_tile(all, e, start, in.tokens)) {                                                                     \
+            in.w = all.matrices[e];                                                                                    \
+            in.x += start * in.xStride;                                                                                \
+            Plain<bf16> to = {nullptr, all.result + start * all.resultStride, all.resultStride};                       \
+            skinny<1, NT, STAGES>(in, to);                                                                             \
+        }                                                                                                              \
+    }
+EXPERTS(8, 1, 6)
+EXPERTS(32, 4, 5)
 
 // The stream's first rows: scaled = x * norm, squares[t, 0] = sum of squares and zeros behind. A block a token.
 extern "C" __global__ void scale_rows(const float* x, i64 xs, const float* norm, bf16* scaled, i64 ss, float* squares,
