@@ -21,7 +21,6 @@ import dev.baton.engine.overlap.TwoBatchSplit;
 import dev.baton.engine.schedule.ForwardMode;
 import dev.baton.engine.schedule.StepPlan;
 import dev.baton.engine.schedule.StepResult;
-import dev.baton.model.DType;
 import dev.baton.model.config.ModelConfig;
 import dev.baton.model.safetensors.WeightSource;
 import dev.baton.tensor.Device;
@@ -49,32 +48,11 @@ public final class ModelRunner {
     private final long weightBytes;
     private final CommunicationQueue queue;
 
-    private @Nullable Memory memory;
+    private @Nullable RunnerMemory memory;
     private Ops ops;
     private RankCommunicators collectives;
     private @Nullable RankObserver observer;
     private LayerListener layerListener = LayerListener.NONE;
-
-    /**
-     * What {@link #allocate} makes.
-     *
-     * @param logitWorkspace as many rows as logits are computed at once
-     * @param rowIndices I32 [max(maxStepTokens, maxRows)]: token rows whose logits are wanted, then the sampled ids for the
-     *     other ranks
-     * @param staging host memory of the same size
-     */
-    private record Memory(
-            KvCache cache,
-            StepTables tables,
-            StepInputBuffers inputs,
-            Workspace workspace,
-            Workspace logitWorkspace,
-            StageStreams streams,
-            Tensor rowIndices,
-            MemorySegment staging,
-            OutputStage output,
-            DecodeGraphs graphs,
-            @Nullable StepHalves halves) {}
 
     /**
      * Loads the rank's weights.
@@ -122,30 +100,14 @@ public final class ModelRunner {
                 ? CommunicationQueue.threaded(Thread.currentThread().getName() + "-dispatch")
                 : CommunicationQueue.INLINE;
         this.weightBytes = loader.bytes() + (balance == null ? 0 : balance.bufferBytes());
-        if (twoBatches()) {
+        if (RunnerMemory.inHalves(layout, options)) {
             decoder.requireHalves();
         }
     }
 
     /** How the rank's memory divides. */
     public MemoryPlan memoryPlan() {
-        long buffers = (twoBatches() ? 3 : 1) * decoder.stepBuffers().bytes(workspaceRows(options.maxStepTokens()))
-                + StageStreams.bytes(
-                        decoder.streamBuffers(), layout.stage(), communicators.stages(), options.maxStepTokens())
-                + decoder.logitBuffers().bytes(workspaceRows(options.logitRows()))
-                + StepTables.bytes(options.maxRows(), options.contextTokens());
-        return MemoryPlan.of(
-                device.info().memoryBytes(),
-                options.memoryFraction(),
-                weightBytes,
-                buffers,
-                KvCache.bytesPerToken(config, layout, options.cacheType()));
-    }
-
-    /** Rows of buffers that hold what all attention groups bring, {@code own} each. */
-    private int workspaceRows(int own) {
-        int ranks = layout.attention().size();
-        return (own + ranks - 1) / ranks * ranks * layout.group().size();
+        return RunnerMemory.plan(config, layout, device, communicators, decoder, options, weightBytes);
     }
 
     /** KV slots that this rank can have, see {@link MemoryPlan#capacityTokens}. */
@@ -159,42 +121,7 @@ public final class ModelRunner {
         if (memory != null) {
             throw new IllegalStateException("allocated already");
         }
-        int indices = Math.max(options.maxStepTokens(), options.maxRows());
-        this.memory = new Memory(
-                new KvCache(device, config, layout, options.cacheType(), capacityTokens, options.kvMemory()),
-                new StepTables(device, options.maxRows(), options.contextTokens(), capacityTokens),
-                new StepInputBuffers(device, options.maxStepTokens(), options.maxRows()),
-                new Workspace(device, decoder.stepBuffers(), workspaceRows(options.maxStepTokens())),
-                new Workspace(device, decoder.logitBuffers(), workspaceRows(options.logitRows())),
-                new StageStreams(
-                        device,
-                        decoder.streamBuffers(),
-                        layout.stage(),
-                        communicators.stages(),
-                        options.maxStepTokens(),
-                        options.maxRows(),
-                        options.synchronousStages()),
-                device.allocate(DType.I32, indices),
-                device.hostBuffer(4L * indices),
-                new OutputStage(device, config, options.logitRows()),
-                new DecodeGraphs(
-                        device,
-                        DecodeGraphs.batchSizes(Math.min(options.maxRows(), options.logitRows())),
-                        options.contextTokens()),
-                twoBatches() ? halves() : null);
-    }
-
-    private boolean twoBatches() {
-        return layout.experts().dispatched() && options.dispatch().overlap() == DispatchOptions.Overlap.TWO_BATCH;
-    }
-
-    private StepHalves halves() {
-        int rows = workspaceRows(options.maxStepTokens());
-        return new StepHalves(
-                device,
-                options,
-                options.dispatch().tokenThreshold(),
-                () -> new Workspace(device, decoder.stepBuffers(), rows));
+        this.memory = RunnerMemory.allocate(config, layout, device, communicators, decoder, options, capacityTokens);
     }
 
     /** The rank's cache. */
@@ -255,7 +182,7 @@ public final class ModelRunner {
         memory().output().listen(listener);
     }
 
-    private Memory memory() {
+    private RunnerMemory memory() {
         if (memory == null) {
             throw new IllegalStateException("allocate() comes first");
         }
@@ -297,7 +224,7 @@ public final class ModelRunner {
         return result;
     }
 
-    private StepResult run(Memory m, StepPlan plan, StepShape shape, long startNanos) {
+    private StepResult run(RunnerMemory m, StepPlan plan, StepShape shape, long startNanos) {
         requireFits(plan);
         began(Phase.PREPARE);
         m.output().begin(plan);
@@ -341,7 +268,8 @@ public final class ModelRunner {
         return result;
     }
 
-    private Tensor inHalves(Memory m, StepHalves halves, StepPlan plan, ForwardContext context, Workspace stream) {
+    private Tensor inHalves(
+            RunnerMemory m, StepHalves halves, StepPlan plan, ForwardContext context, Workspace stream) {
         LogitRows rows = m.output().rows();
         Tensor wanted = m.rowIndices().rowRange(0, rows.count());
         TwoHalves both = halves.of(plan, context, m.tables(), rows, wanted, m.staging());
@@ -349,7 +277,7 @@ public final class ModelRunner {
     }
 
     /** A decode step whose every sequence is sampled, which nobody watches. */
-    private boolean isRecorded(Memory m, StepPlan plan) {
+    private boolean isRecorded(RunnerMemory m, StepPlan plan) {
         int sequences = plan.sequences();
         return plan.mode() == ForwardMode.DECODE
                 && observer == null
@@ -371,7 +299,7 @@ public final class ModelRunner {
     }
 
     /** What a graph records: from the ids to the largest logits of every sequence. */
-    private void decode(Memory m, ForwardContext context, int sequences) {
+    private void decode(RunnerMemory m, ForwardContext context, int sequences) {
         m.inputs().storeSlots(ops, context.inputs(), m.tables().slotTable());
         Tensor states = decoder.forward(
                 context, m.streams().only(), LayerHook.NONE, m.rowIndices().rowRange(0, sequences));
@@ -384,7 +312,7 @@ public final class ModelRunner {
     }
 
     /** The step's rows whose logits are wanted, on the device. */
-    private Tensor wanted(Memory m) {
+    private Tensor wanted(RunnerMemory m) {
         LogitRows rows = m.output().rows();
         for (int i = 0; i < rows.count(); i++) {
             m.staging().setAtIndex(ValueLayout.JAVA_INT, i, rows.token(i));
@@ -399,7 +327,7 @@ public final class ModelRunner {
      *
      * @param states F32 [rows, hidden]
      */
-    private void outputs(Memory m, StepPlan plan, ForwardContext context, Tensor states) {
+    private void outputs(RunnerMemory m, StepPlan plan, ForwardContext context, Tensor states) {
         OutputStage output = m.output();
         int rows = output.rows().count();
         boolean first = communicators.attention().communicator().rank() == 0;
@@ -422,14 +350,14 @@ public final class ModelRunner {
         shareIds(m, plan);
     }
 
-    private void take(Memory m, StepPlan plan, Tensor logits, int from, int count) {
+    private void take(RunnerMemory m, StepPlan plan, Tensor logits, int from, int count) {
         began(Phase.SAMPLE);
         m.output().take(plan, m.tables(), logits, from, count);
         ended(Phase.SAMPLE);
     }
 
     /** Every rank learns rank 0's choices and keeps them. */
-    private void shareIds(Memory m, StepPlan plan) {
+    private void shareIds(RunnerMemory m, StepPlan plan) {
         began(Phase.SAMPLE);
         int[] ids = m.output().nextIds();
         int sequences = plan.sequences();
