@@ -41,7 +41,7 @@ import org.jspecify.annotations.Nullable;
 public final class EngineAssembly implements AutoCloseable {
     private static final Logger LOG = System.getLogger(EngineAssembly.class.getName());
 
-    private static final Duration KERNEL_WARMUP = Duration.ofSeconds(10);
+    private static final Duration KERNEL_WARMUP = Duration.ofSeconds(20);
 
     private final ModelLoader loader;
     private final List<RankGroup> groups;

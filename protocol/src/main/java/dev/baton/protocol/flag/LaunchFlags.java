@@ -110,7 +110,12 @@ public final class LaunchFlags {
                 300.0,
                 SERVED,
                 "seconds after which a step that does not end fails the server");
-        add("skip-server-warmup", SWITCH, false, SERVED, "no warm-up request before the server is ready");
+        add(
+                "skip-server-warmup",
+                SWITCH,
+                false,
+                SERVED,
+                "no warm-up of kernels and no warm-up request before the server is ready");
         add("log-level", TEXT, "info", SERVED, "debug, info, warning or error");
         add("log-level-http", TEXT, null, SERVED, "level of the access lines; default --log-level");
         add("log-requests", SWITCH, false, NOT_YET, "log every request");
