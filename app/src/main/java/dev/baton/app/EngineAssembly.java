@@ -81,6 +81,11 @@ public final class EngineAssembly implements AutoCloseable {
             return SchedulerConfig.DEFAULT.reservedDecodeTokens();
         }
 
+        /** Whether kernels are warmed up before the engine is handed out: for servers, whose clients wait until they are ready. */
+        default boolean warmsKernels() {
+            return false;
+        }
+
         /** Called before the schedulers are made. */
         default void wire(LocalEngine.Builder builder, List<RankGroup> groups, int pageTokens) {}
 
@@ -143,7 +148,7 @@ public final class EngineAssembly implements AutoCloseable {
                     "KV Cache is allocated. #tokens: %d, KV size: %.2f GB",
                     first.capacityTokens(),
                     first.cacheBytes() / 1e9));
-            if (devices.compilesWhileRunning() && !args.on("skip-server-warmup")) {
+            if (role.warmsKernels() && devices.compilesWhileRunning()) {
                 warmUp(groups, config);
             }
             Profiler profiler = new Profiler(groups, rehearsal.note());

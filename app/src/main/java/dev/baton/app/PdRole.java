@@ -27,8 +27,12 @@ final class PdRole implements EngineAssembly.RoleWiring, AutoCloseable {
     private final Disaggregation disaggregation;
     private final @Nullable BootstrapServer bootstrap;
 
-    private PdRole(DisaggregationConfig config, String server, @Nullable BootstrapServer bootstrap) {
+    private final boolean warmsKernels;
+
+    private PdRole(
+            DisaggregationConfig config, String server, @Nullable BootstrapServer bootstrap, boolean warmsKernels) {
         this.config = config;
+        this.warmsKernels = warmsKernels;
         this.disaggregation = new Disaggregation(config, server);
         this.bootstrap = bootstrap;
     }
@@ -57,7 +61,7 @@ final class PdRole implements EngineAssembly.RoleWiring, AutoCloseable {
                 .withEnvironment(System.getenv(), args.integerOrNull("num-reserved-decode-tokens"))
                 .withBackend(backend.backend())
                 .withHosts(reachable, reachable, port);
-        return new PdRole(config, reachable + ":" + args.integer("port"), bootstrap);
+        return new PdRole(config, reachable + ":" + args.integer("port"), bootstrap, !args.on("skip-server-warmup"));
     }
 
     /** The address under which others find a server that listens on {@code host}. */
@@ -68,6 +72,11 @@ final class PdRole implements EngineAssembly.RoleWiring, AutoCloseable {
         } catch (IOException e) {
             throw new UncheckedIOException("--host " + host + " has no address", e);
         }
+    }
+
+    @Override
+    public boolean warmsKernels() {
+        return warmsKernels;
     }
 
     /** Where a prefill server's registry listens; 0 for the other roles. */

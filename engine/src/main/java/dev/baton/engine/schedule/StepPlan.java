@@ -150,25 +150,15 @@ public record StepPlan(
 
     /** The same plan with what follows its answers through their grammars. */
     public StepPlan withMatchers(@Nullable Matcher[] others) {
-        return new StepPlan(
-                step,
-                mode,
-                rows,
-                tokenStart,
-                starts,
-                slots,
-                inputIds,
-                prefixes,
-                samples,
-                sampling,
-                seeds,
-                logprobs,
-                promptTokens,
-                others);
+        return copy(step, others);
     }
 
     /** The same plan with another number. */
     public StepPlan numbered(long number) {
+        return copy(number, matchers);
+    }
+
+    private StepPlan copy(long number, @Nullable Matcher[] others) {
         return new StepPlan(
                 number,
                 mode,
@@ -183,7 +173,7 @@ public record StepPlan(
                 seeds,
                 logprobs,
                 promptTokens,
-                matchers);
+                others);
     }
 
     /** B. */

@@ -9,6 +9,9 @@ import dev.baton.tensor.cpu.CpuKernels;
 import dev.baton.tensor.cpu.CpuOptions;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
 import java.util.stream.Stream;
 
 /** The stored checkpoints and how tests start them. */
@@ -59,6 +62,27 @@ public final class Golden {
                 .maxTotalTokens(700)
                 .logitRows(8)
                 .build();
+    }
+
+    /**
+     * Stored prompts and what they are answered with.
+     *
+     * @param greedy the stored tokens of each prompt
+     */
+    public record Answers(List<int[]> prompts, List<List<Integer>> greedy) {}
+
+    /** Every stored prompt of a checkpoint, one after the other, and all of them once more. */
+    public static Answers answersTwice(String name) {
+        GoldenRecording golden = GoldenRecording.read(folder(name));
+        List<int[]> prompts = new ArrayList<>();
+        List<List<Integer>> greedy = new ArrayList<>();
+        for (int round = 0; round < 2; round++) {
+            for (GoldenRecording.Prompt prompt : golden.prompts()) {
+                prompts.add(prompt.ids());
+                greedy.add(Arrays.stream(prompt.greedy()).boxed().toList());
+            }
+        }
+        return new Answers(prompts, greedy);
     }
 
     public static RankGroup start(String name, LoadOptions options, CpuKernels kernels) {

@@ -18,8 +18,6 @@ import dev.baton.engine.schedule.SchedulerConfig;
 import dev.baton.engine.schedule.StepPlan;
 import dev.baton.engine.schedule.StepResult;
 import dev.baton.protocol.SamplingParams;
-import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
@@ -82,15 +80,9 @@ class NodeRanksTest {
     @MethodSource("attentionGroups")
     void attentionGroupsOfOtherNodesAnswerToNodeZero(String name, String model, ParallelShape shape, int nodes)
             throws Exception {
-        GoldenRecording golden = GoldenRecording.read(Golden.folder(model));
-        List<int[]> prompts = new ArrayList<>();
-        List<List<Integer>> expected = new ArrayList<>();
-        for (int round = 0; round < 2; round++) {
-            for (GoldenRecording.Prompt prompt : golden.prompts()) {
-                prompts.add(prompt.ids());
-                expected.add(Arrays.stream(prompt.greedy()).boxed().toList());
-            }
-        }
+        Golden.Answers stored = Golden.answersTwice(model);
+        List<int[]> prompts = stored.prompts();
+        List<List<Integer>> expected = stored.greedy();
         LoadOptions options = Golden.options(1).with().shape(shape).build();
         SchedulerConfig config = SchedulerConfig.DEFAULT.toBuilder()
                 .maxRunningRequests(8)

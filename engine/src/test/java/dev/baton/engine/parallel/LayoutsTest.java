@@ -9,11 +9,8 @@ import dev.baton.engine.arch.WireFormat;
 import dev.baton.engine.balance.BalanceOptions;
 import dev.baton.engine.balance.DispatchAlgorithm;
 import dev.baton.engine.forward.Golden;
-import dev.baton.engine.forward.GoldenRecording;
 import dev.baton.engine.schedule.SchedulerConfig;
 import dev.baton.trace.expert.InitialLocation;
-import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.stream.Stream;
@@ -144,15 +141,9 @@ class LayoutsTest {
 
     private static void requireStoredAnswers(
             String model, ParallelShape shape, BalanceOptions experts, Overlap overlap) {
-        GoldenRecording golden = GoldenRecording.read(Golden.folder(model));
-        List<int[]> prompts = new ArrayList<>();
-        List<List<Integer>> expected = new ArrayList<>();
-        for (int round = 0; round < 2; round++) {
-            for (GoldenRecording.Prompt prompt : golden.prompts()) {
-                prompts.add(prompt.ids());
-                expected.add(Arrays.stream(prompt.greedy()).boxed().toList());
-            }
-        }
+        Golden.Answers stored = Golden.answersTwice(model);
+        List<int[]> prompts = stored.prompts();
+        List<List<Integer>> expected = stored.greedy();
         LoadOptions options = Golden.options(1)
                 .with()
                 .shape(shape)

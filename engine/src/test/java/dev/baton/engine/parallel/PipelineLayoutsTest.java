@@ -4,10 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.baton.engine.arch.AllToAll;
 import dev.baton.engine.forward.Golden;
-import dev.baton.engine.forward.GoldenRecording;
 import dev.baton.engine.schedule.SchedulerConfig;
-import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.stream.Stream;
@@ -43,15 +40,9 @@ class PipelineLayoutsTest {
     @ParameterizedTest(name = "{3}: {0}, pp with {2} micro-batches")
     @MethodSource("layouts")
     void answersAreTheStoredOnes(String name, ParallelShape shape, int microBatches, String model) {
-        GoldenRecording golden = GoldenRecording.read(Golden.folder(model));
-        List<int[]> prompts = new ArrayList<>();
-        List<List<Integer>> expected = new ArrayList<>();
-        for (int round = 0; round < 2; round++) {
-            for (GoldenRecording.Prompt prompt : golden.prompts()) {
-                prompts.add(prompt.ids());
-                expected.add(Arrays.stream(prompt.greedy()).boxed().toList());
-            }
-        }
+        Golden.Answers stored = Golden.answersTwice(model);
+        List<int[]> prompts = stored.prompts();
+        List<List<Integer>> expected = stored.greedy();
         LoadOptions options = Golden.options(1)
                 .with()
                 .shape(shape)

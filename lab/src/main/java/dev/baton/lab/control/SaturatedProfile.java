@@ -74,14 +74,15 @@ public final class SaturatedProfile {
             startProfiles(decoders, controls, traceFolder);
             controls.forEach(c -> c.slowDown(0, CALL));
             Map<String, List<Path>> traces = awaitTraces(decoders, traceFolder);
+            boolean steady = areSteady(traces);
             int windows = 1;
-            while (!areSteady(traces) && windows <= RETAKES) {
+            for (; !steady && windows <= RETAKES; windows++) {
                 delete(traces);
                 startProfiles(decoders, controls, traceFolder);
                 traces = awaitTraces(decoders, traceFolder);
-                windows++;
+                steady = areSteady(traces);
             }
-            return new Outcome(running, seconds, traces, windows, areSteady(traces));
+            return new Outcome(running, seconds, traces, windows, steady);
         } finally {
             for (ServerControl control : controls) {
                 try {

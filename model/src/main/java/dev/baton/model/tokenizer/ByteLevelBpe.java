@@ -12,8 +12,7 @@ import tools.jackson.databind.JsonNode;
  * Byte-level BPE as GPT-2, Llama 3, Qwen and DeepSeek use it, identical to the Hugging Face library for every
  * tokenizer.json that {@link #of} accepts.
  */
-final class ByteLevelBpe implements Tokenizer {
-    private final TokenTable table;
+final class ByteLevelBpe extends TableTokenizer {
     private final AddedTokens rawTokens;
     private final AddedTokens normalizedTokens;
     private final List<Normalizer.Form> normalizers;
@@ -33,7 +32,7 @@ final class ByteLevelBpe implements Tokenizer {
         if (!root.path("decoder").path("type").asString("").equals("ByteLevel")) {
             throw new UnsupportedTokenizerException("decoder is not ByteLevel");
         }
-        table = new TokenTable(root, TokenTable.Writing.BYTE_LEVEL, origin);
+        super(new TokenTable(root, TokenTable.Writing.BYTE_LEVEL, origin));
         List<AddedTokens.AddedToken> raw = new ArrayList<>();
         List<AddedTokens.AddedToken> normalized = new ArrayList<>();
         table.addedTokens().forEach(token -> (token.normalized() ? normalized : raw).add(token));
@@ -212,51 +211,12 @@ final class ByteLevelBpe implements Tokenizer {
     }
 
     @Override
-    public String decode(int[] ids, boolean skipSpecial) {
-        StringBuilder out = new StringBuilder(ids.length * 4);
-        ByteLevelDecoder decoder = new ByteLevelDecoder(table, skipSpecial);
-        for (int id : ids) {
-            decoder.append(id, out);
-        }
-        decoder.flush(out);
-        return out.toString();
-    }
-
-    @Override
     public IncrementalDecoder incrementalDecoder(boolean skipSpecial) {
         return new ByteLevelDecoder(table, skipSpecial);
-    }
-
-    @Override
-    public byte[] tokenBytes(int id) {
-        return table.bytes(id);
-    }
-
-    @Override
-    public String tokenText(int id) {
-        return table.text(id);
-    }
-
-    @Override
-    public int idOf(String token) {
-        return table.idOf(token);
-    }
-
-    @Override
-    public boolean isSpecial(int id) {
-        return table.special(id);
-    }
-
-    @Override
-    public int vocabSize() {
-        return table.size();
     }
 
     @Override
     public String description() {
         return "byte-level BPE";
     }
-
-    @Override
-    public void close() {}
 }

@@ -13,9 +13,8 @@ import tools.jackson.databind.JsonNode;
  * The Hugging Face library through DJL: for tokenizers that the own encoder does not know, and the oracle in tests. The
  * native library is unpacked from the jar and loaded when the first instance is made; no network is used.
  */
-final class LibraryTokenizer implements Tokenizer {
+final class LibraryTokenizer extends TableTokenizer {
     private final HuggingFaceTokenizer library;
-    private final TokenTable table;
     private final DecoderKind decoderKind;
     private final SpecialTokenTemplate override;
     private final boolean overridden;
@@ -36,8 +35,8 @@ final class LibraryTokenizer implements Tokenizer {
             SpecialTokenTemplate override,
             boolean overridden,
             String reason) {
+        super(table);
         this.library = library;
-        this.table = table;
         this.decoderKind = decoderKind;
         this.override = override;
         this.overridden = overridden;
@@ -154,31 +153,6 @@ final class LibraryTokenizer implements Tokenizer {
             case SENTENCE_PIECE_STRIP -> new SentencePieceDecoder(table, skipSpecial, true);
             case UNKNOWN -> new WholeDecoder(this, skipSpecial);
         };
-    }
-
-    @Override
-    public byte[] tokenBytes(int id) {
-        return table.bytes(id);
-    }
-
-    @Override
-    public String tokenText(int id) {
-        return table.text(id);
-    }
-
-    @Override
-    public int idOf(String token) {
-        return table.idOf(token);
-    }
-
-    @Override
-    public boolean isSpecial(int id) {
-        return table.special(id);
-    }
-
-    @Override
-    public int vocabSize() {
-        return table.size();
     }
 
     @Override

@@ -14,7 +14,7 @@ import tools.jackson.databind.JsonNode;
  * <p>There the whole text is one word. Here it is cut before each run of U+2581 (a space) when no merge makes a token in which
  * one follows another character: such merges never cross a cut, so that words can be encoded apart and remembered.
  */
-final class SentencePieceBpe implements Tokenizer {
+final class SentencePieceBpe extends TableTokenizer {
     private static final char SPACE = '\u2581';
 
     /** Whether U+2581 is put before a part of the text (a part ends where an added token begins). */
@@ -27,7 +27,6 @@ final class SentencePieceBpe implements Tokenizer {
         NEVER
     }
 
-    private final TokenTable table;
     private final AddedTokens addedTokens;
     private final BpeMerger merger;
     private final SpecialTokenTemplate template;
@@ -47,7 +46,7 @@ final class SentencePieceBpe implements Tokenizer {
             case SENTENCE_PIECE_STRIP -> true;
             case BYTE_LEVEL, UNKNOWN -> throw new UnsupportedTokenizerException("decoder is not SentencePiece's");
         };
-        table = new TokenTable(root, TokenTable.Writing.SENTENCE_PIECE, origin);
+        super(new TokenTable(root, TokenTable.Writing.SENTENCE_PIECE, origin));
         for (AddedTokens.AddedToken token : table.addedTokens()) {
             if (token.normalized()) {
                 throw new UnsupportedTokenizerException("the normalised added token " + token.content());
@@ -225,51 +224,12 @@ final class SentencePieceBpe implements Tokenizer {
     }
 
     @Override
-    public String decode(int[] ids, boolean skipSpecial) {
-        StringBuilder out = new StringBuilder(ids.length * 4);
-        IncrementalDecoder decoder = incrementalDecoder(skipSpecial);
-        for (int id : ids) {
-            decoder.append(id, out);
-        }
-        decoder.flush(out);
-        return out.toString();
-    }
-
-    @Override
     public IncrementalDecoder incrementalDecoder(boolean skipSpecial) {
         return new SentencePieceDecoder(table, skipSpecial, stripsSpace);
-    }
-
-    @Override
-    public byte[] tokenBytes(int id) {
-        return table.bytes(id);
-    }
-
-    @Override
-    public String tokenText(int id) {
-        return table.text(id);
-    }
-
-    @Override
-    public int idOf(String token) {
-        return table.idOf(token);
-    }
-
-    @Override
-    public boolean isSpecial(int id) {
-        return table.special(id);
-    }
-
-    @Override
-    public int vocabSize() {
-        return table.size();
     }
 
     @Override
     public String description() {
         return "SentencePiece BPE";
     }
-
-    @Override
-    public void close() {}
 }
