@@ -86,12 +86,7 @@ final class NodeGathering {
         try {
             String address = address(socket);
             if (JoinMessage.read(socket, HELLO_LIMIT) instanceof JoinMessage.Hello hello) {
-                String refusal = take(socket, address, hello);
-                if (refusal != null) {
-                    LOG.log(Logger.Level.ERROR, refusal);
-                    JoinMessage.send(socket, new JoinMessage.Refused(refusal));
-                    socket.close();
-                }
+                take(socket, address, hello);
                 return;
             }
         } catch (IOException e) {
@@ -109,19 +104,34 @@ final class NodeGathering {
         return host + ":" + remote.getPort();
     }
 
-    /** Why the node cannot take part; null when it can. */
-    private synchronized @Nullable String take(SocketChannel socket, String address, JoinMessage.Hello hello) {
+    /**
+     * Keeps the node, or refuses it. A refused node is told before anybody learns that the nodes do not fit: this process
+     * may end as soon as that is known.
+     */
+    private synchronized void take(SocketChannel socket, String address, JoinMessage.Hello hello) {
         String host = address.substring(0, Math.max(0, address.lastIndexOf(':')));
         String reachable = host + ":" + hello.port();
         String refusal = refusal(hello, reachable);
         if (refusal == null) {
             guests[hello.node()] = new Guest(socket, reachable);
             LOG.log(Logger.Level.INFO, "node " + hello.node() + " has come from " + address);
-        } else if (!complete && failure == null) {
-            failure = refusal;
+        } else {
+            LOG.log(Logger.Level.ERROR, refusal);
+            refuse(socket, address, refusal);
+            if (!complete && failure == null) {
+                failure = refusal;
+            }
         }
         notifyAll();
-        return refusal;
+    }
+
+    private static void refuse(SocketChannel socket, String address, String reason) {
+        try {
+            JoinMessage.send(socket, new JoinMessage.Refused(reason));
+        } catch (IOException e) {
+            LOG.log(Logger.Level.DEBUG, address + " was not told: " + e.getMessage());
+        }
+        close(socket);
     }
 
     private @Nullable String refusal(JoinMessage.Hello hello, String address) {
@@ -261,12 +271,7 @@ final class NodeGathering {
         failure = why.getMessage();
         for (Guest guest : guests) {
             if (guest != null) {
-                try {
-                    JoinMessage.send(guest.socket(), new JoinMessage.Refused(String.valueOf(why.getMessage())));
-                } catch (IOException e) {
-                    LOG.log(Logger.Level.DEBUG, guest.address() + " was not told: " + e.getMessage());
-                }
-                close(guest.socket());
+                refuse(guest.socket(), guest.address(), String.valueOf(why.getMessage()));
             }
         }
         close(listener);
