@@ -140,9 +140,8 @@ class BadCommandLineTest {
 
     @Test
     void aPipelineWithWhatDoesNotGoWithItNamesBoth() {
-        Ended ended =
-                serve("--pp-size", "2", "--disaggregation-mode", "prefill", "--disaggregation-bootstrap-port", "0");
-        assertThat(ended.line()).contains("--pp-size 2 with --disaggregation-mode is not yet served");
+        Ended ended = serve("--pp-size", "2", "--enable-eplb");
+        assertThat(ended.line()).contains("--pp-size 2 with --enable-eplb is not yet served");
         assertThat(ended.status()).isEqualTo(1);
     }
 

@@ -64,7 +64,7 @@ class PrefillDecodeTest {
         try (PairUnderTest pair = PairUnderTest.start(
                 "layouts",
                 "auto",
-                "--tp-size=2 --skip-server-warmup",
+                "--tp-size=2 --pp-size=2 --skip-server-warmup",
                 "--skip-server-warmup --tp-size=4 --dp-size=4 --enable-dp-attention --enable-deepep-moe --enable-two-batch-overlap")) {
             List<CompletableFuture<Reply>> replies = questions.subList(0, 5).stream()
                     .map(q -> pair.ask(PairUnderTest.body(q, true)))

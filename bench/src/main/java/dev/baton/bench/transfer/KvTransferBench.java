@@ -156,7 +156,7 @@ public final class KvTransferBench {
                 new BufferedReader(new InputStreamReader(child.getInputStream(), StandardCharsets.UTF_8))) {
             int port = Integer.parseInt(out.readLine());
             InetSocketAddress address = new InetSocketAddress(InetAddress.getLoopbackAddress(), port);
-            PrefillLocator locator = bootstrap -> new PrefillLocator.Group(List.of(address));
+            PrefillLocator locator = bootstrap -> PrefillLocator.Group.oneStage(List.of(address));
             TransferOptions transfer = TransferOptions.defaults(one.backend(), "decode benchmark");
             try (SocketDecodeTransfer decode = new SocketDecodeTransfer(transfer, List.of(region), locator)) {
                 for (int round = 0; round < WARM_UP + rounds; round++) {

@@ -1,6 +1,7 @@
 package dev.baton.engine.disagg;
 
 import dev.baton.engine.EngineException;
+import dev.baton.engine.disagg.transfer.LayerRange;
 import java.io.IOException;
 import java.net.URI;
 import java.net.http.HttpClient;
@@ -8,6 +9,7 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -20,6 +22,11 @@ public final class BootstrapClient implements AutoCloseable {
     /** Generous: a start is the moment when a machine is busiest, and a failure here ends the server. */
     private static final Duration REGISTER_TIMEOUT = Duration.ofSeconds(30);
 
+    /** Baton's own: layers of the model that a rank holds. */
+    private static final String FIRST_LAYER = "first_layer";
+
+    private static final String END_LAYER = "end_layer";
+
     private final JsonMapper json = new JsonMapper();
     private final HttpClient http = HttpClient.newBuilder()
             .version(HttpClient.Version.HTTP_1_1)
@@ -29,10 +36,13 @@ public final class BootstrapClient implements AutoCloseable {
     /**
      * What a prefill rank tells about itself.
      *
-     * @param tensorParallel ranks of a replica
-     * @param rank this rank within its replica
-     * @param dataParallel replicas
-     * @param dpRank this rank's replica
+     * @param tensorParallel ranks of a stage that share a group's attention
+     * @param rank this rank among them
+     * @param dataParallel groups: replicas, or attention groups of one
+     * @param dpRank this rank's group
+     * @param pipelineParallel stages
+     * @param stage this rank's stage
+     * @param layers that it holds
      * @param host where it listens for transfers
      * @param port its port there
      * @param pageTokens page size
@@ -44,6 +54,9 @@ public final class BootstrapClient implements AutoCloseable {
             int rank,
             int dataParallel,
             int dpRank,
+            int pipelineParallel,
+            int stage,
+            LayerRange layers,
             String host,
             int port,
             int pageTokens,
@@ -59,8 +72,13 @@ public final class BootstrapClient implements AutoCloseable {
      */
     public record Sizes(int tensorParallel, int dataParallel, int pipelineParallel) {}
 
-    /** Where a prefill rank listens for transfers. */
-    public record RankAddress(String host, int port) {}
+    /**
+     * Where a prefill rank listens for transfers.
+     *
+     * @param layers that it holds; null where nothing was registered of them
+     */
+    public record RankAddress(
+            String host, int port, @Nullable LayerRange layers) {}
 
     /** The server answered, but not with what was asked for. */
     public static final class NotRegisteredException extends IOException {
@@ -81,12 +99,14 @@ public final class BootstrapClient implements AutoCloseable {
         body.put("role", "Prefill");
         body.put("attn_tp_size", rank.tensorParallel).put("attn_tp_rank", rank.rank);
         body.put("attn_dp_size", 1).put("attn_dp_rank", 0);
-        body.put("pp_size", 1).put("pp_rank", 0);
+        body.put("pp_size", rank.pipelineParallel).put("pp_rank", rank.stage);
         body.put("system_dp_size", rank.dataParallel).put("system_dp_rank", rank.dpRank);
         body.put("rank_ip", rank.host).put("rank_port", rank.port);
         body.put("page_size", rank.pageTokens)
                 .put("kv_cache_dtype", rank.cacheType)
-                .put("kv_layout", rank.model);
+                .put("kv_layout", rank.model)
+                .put(FIRST_LAYER, rank.layers.first())
+                .put(END_LAYER, rank.layers.end());
         String where = address(bootstrapHost, bootstrapPort);
         try {
             HttpRequest request = HttpRequest.newBuilder(URI.create(where + "/route"))
@@ -127,13 +147,17 @@ public final class BootstrapClient implements AutoCloseable {
     /**
      * @throws NotRegisteredException when that rank is not registered yet
      */
-    public RankAddress rank(String host, int port, int dpRank, int rank) throws IOException, InterruptedException {
-        JsonNode answer = route(host, port, rank, dpRank, 0);
+    public RankAddress rank(String host, int port, int dpRank, int stage, int rank)
+            throws IOException, InterruptedException {
+        JsonNode answer = route(host, port, rank, dpRank, stage);
         JsonNode ip = answer.get("rank_ip");
         if (ip == null || !ip.isString()) {
             throw new IOException("the bootstrap server " + address(host, port) + " gave no rank_ip: " + answer);
         }
-        return new RankAddress(ip.asString(), positive(answer, "rank_port"));
+        LayerRange layers = answer.has(END_LAYER)
+                ? new LayerRange(answer.path(FIRST_LAYER).asInt(), positive(answer, END_LAYER))
+                : null;
+        return new RankAddress(ip.asString(), positive(answer, "rank_port"), layers);
     }
 
     /** Whether it answers {@code /health} with 200. */

@@ -4,6 +4,7 @@ import dev.baton.engine.LocalEngine;
 import dev.baton.engine.disagg.DisaggregationConfig.Mode;
 import dev.baton.engine.disagg.transfer.DecodeTransfer;
 import dev.baton.engine.disagg.transfer.FakeTransfer;
+import dev.baton.engine.disagg.transfer.KvLayout;
 import dev.baton.engine.disagg.transfer.KvRegion;
 import dev.baton.engine.disagg.transfer.PrefillTransfer;
 import dev.baton.engine.disagg.transfer.SharedMemory;
@@ -76,18 +77,25 @@ public final class Disaggregation implements AutoCloseable {
             LayerSends own = new LayerSends();
             sends.add(own);
             observers.add(List.of(own));
-            group.setLayerListeners(own::listener).join();
+            group.setLayerListeners(rank ->
+                            own.listener(rank, regions.get(rank).layout().held().first()))
+                    .join();
+            int inStage = group.size() / group.stages();
             for (int rank = 0; rank < group.size(); rank++) {
+                KvLayout layout = regions.get(rank).layout();
                 registrations.add(new BootstrapClient.Registration(
-                        group.size(),
-                        rank,
+                        inStage,
+                        rank % inStage,
                         groups.size(),
                         dp,
+                        group.stages(),
+                        rank / inStage,
+                        layout.held(),
                         config.transferHost(),
                         transfer.address().getPort(),
                         pageTokens,
                         group.runner(rank).cache().dtype().name(),
-                        regions.get(rank).layout().model()));
+                        layout.model()));
             }
         }
         builder.observers(observers::get);
@@ -97,7 +105,7 @@ public final class Disaggregation implements AutoCloseable {
                 prefills.get(dp),
                 dp,
                 groups.get(dp).size(),
-                groups.get(dp).runner(0).cache().layers(),
+                groups.get(dp).config().layers(),
                 sends.get(dp),
                 config.failureProbability()));
     }

@@ -4,6 +4,7 @@ import dev.baton.engine.arch.Layout;
 import dev.baton.engine.disagg.transfer.HeadShare;
 import dev.baton.engine.disagg.transfer.KvLayout;
 import dev.baton.engine.disagg.transfer.KvRegion;
+import dev.baton.engine.disagg.transfer.LayerRange;
 import dev.baton.engine.forward.KvCache;
 import dev.baton.engine.parallel.RankGroup;
 import dev.baton.model.config.ModelConfig;
@@ -31,7 +32,7 @@ final class KvLayouts {
         return regions;
     }
 
-    /** Latents, or all layers' keys and then all layers' values. */
+    /** Latents, or the keys and then the values of all layers of the stage. */
     static List<Tensor> ordered(KvCache cache) {
         List<Tensor> all = new ArrayList<>();
         int perLayer = cache.buffers(0).size();
@@ -53,7 +54,9 @@ final class KvLayouts {
             buffers.add(
                     new KvLayout.Buffer(tensor.dtype().name(), (int) (KvCache.bytesPerSlot(tensor) / heads.count())));
         }
-        return new KvLayout(name(config), cache.layers(), pageTokens, heads, buffers);
+        int first = layout.stage().firstLayer(config.layers());
+        LayerRange held = new LayerRange(first, first + cache.layers());
+        return new KvLayout(name(config), config.layers(), held, pageTokens, heads, buffers);
     }
 
     /** What decides the meaning of cached values, as far as a configuration tells. */

@@ -16,15 +16,33 @@ import org.jspecify.annotations.Nullable;
  * them is written: each layer's pages leave while the next layer is computed.
  */
 final class LayerSends implements StepObserver {
-    private final Map<Long, List<Send>> bySteps = new ConcurrentHashMap<>();
+    /**
+     * By sequence and not by step: common steps of several attention groups, and what other stages still compute of
+     * former ones, have numbers of their own.
+     */
+    private final Map<Chunk, Send> byChunk = new ConcurrentHashMap<>();
+
     private volatile @Nullable Source source;
 
     /**
-     * Pages that a step completes.
+     * What a step computes of a sequence.
      *
+     * @param row of the tables
+     * @param end one past its last position
+     */
+    private record Chunk(int row, int end) {
+        Chunk(StepPlan plan, int sequence) {
+            this(plan.rows()[sequence], plan.contextLength(sequence));
+        }
+    }
+
+    /**
+     * Pages of a sequence that a step completes.
+     *
+     * @param sequence of the step
      * @param firstPage which page of the prompt {@code pages[0]} is
      */
-    record Send(KvSender sender, int firstPage, int[] pages) {}
+    record Send(int sequence, KvSender sender, int firstPage, int[] pages) {}
 
     /** Who knows them; on the scheduler's thread. */
     @FunctionalInterface
@@ -40,24 +58,35 @@ final class LayerSends implements StepObserver {
     public void beforeStep(StepPlan plan) {
         Source from = source;
         if (plan.mode() == ForwardMode.EXTEND && from != null) {
-            List<Send> sends = from.sends(plan);
-            if (!sends.isEmpty()) {
-                bySteps.put(plan.step(), sends);
+            for (Send send : from.sends(plan)) {
+                byChunk.put(new Chunk(plan, send.sequence), send);
             }
         }
     }
 
     @Override
     public void afterStep(StepPlan plan, StepResult result) {
-        bySteps.remove(plan.step());
+        if (plan.mode() == ForwardMode.EXTEND) {
+            for (int b = 0; b < plan.sequences(); b++) {
+                byChunk.remove(new Chunk(plan, b));
+            }
+        }
     }
 
-    /** What a rank does after each layer. */
-    LayerListener listener(int rank) {
-        return (plan, layer) -> {
-            List<Send> sends = bySteps.get(plan.step());
-            if (sends != null) {
-                for (Send send : sends) {
+    /**
+     * What a rank does after each layer.
+     *
+     * @param firstLayer of its stage
+     */
+    LayerListener listener(int rank, int firstLayer) {
+        return (plan, layerOfStage) -> {
+            if (plan.mode() != ForwardMode.EXTEND) {
+                return;
+            }
+            int layer = firstLayer + layerOfStage;
+            for (int b = 0; b < plan.sequences(); b++) {
+                Send send = byChunk.get(new Chunk(plan, b));
+                if (send != null) {
                     send.sender.send(rank, layer, layer + 1, send.firstPage, send.pages);
                 }
             }

@@ -1,5 +1,6 @@
 package dev.baton.engine.disagg;
 
+import dev.baton.engine.disagg.transfer.LayerRange;
 import dev.baton.engine.disagg.transfer.PrefillLocator;
 import dev.baton.engine.request.EngineRequest.Bootstrap;
 import java.io.IOException;
@@ -93,25 +94,37 @@ public final class PrefillDirectory implements PrefillLocator {
         Known entry = known.get(server);
         if (entry == null) {
             BootstrapClient.Sizes sizes = client.sizes(server.host, server.port);
-            if (sizes.pipelineParallel() != 1) {
-                throw new IOException("the prefill server has " + sizes.pipelineParallel()
-                        + " pipeline stages; only 1 is served yet");
-            }
             entry = new Known(sizes);
             known.put(server, entry);
         }
         int dpRank = (int) Math.floorMod(room, (long) entry.sizes.dataParallel());
         Group group = entry.groups.get(dpRank);
         if (group == null) {
-            List<InetSocketAddress> ranks = new ArrayList<>();
-            for (int rank = 0; rank < entry.sizes.tensorParallel(); rank++) {
-                BootstrapClient.RankAddress address = client.rank(server.host, server.port, dpRank, rank);
-                ranks.add(new InetSocketAddress(address.host(), address.port()));
+            List<Stage> stages = new ArrayList<>();
+            for (int stage = 0; stage < entry.sizes.pipelineParallel(); stage++) {
+                stages.add(stage(server, entry.sizes, dpRank, stage));
             }
-            group = new Group(ranks);
+            group = new Group(stages);
             entry.groups.put(dpRank, group);
         }
         return group;
+    }
+
+    private Stage stage(Server server, BootstrapClient.Sizes sizes, int dpRank, int stage)
+            throws IOException, InterruptedException {
+        LayerRange layers = sizes.pipelineParallel() == 1 ? LayerRange.ALL : null;
+        List<InetSocketAddress> ranks = new ArrayList<>();
+        for (int rank = 0; rank < sizes.tensorParallel(); rank++) {
+            BootstrapClient.RankAddress address = client.rank(server.host, server.port, dpRank, stage, rank);
+            ranks.add(new InetSocketAddress(address.host(), address.port()));
+            layers = layers == null ? address.layers() : layers;
+        }
+        if (layers == null) {
+            throw new IOException("the prefill server has " + sizes.pipelineParallel()
+                    + " pipeline stages and does not tell which layers stage " + stage
+                    + " holds: run the same version of Baton on both sides");
+        }
+        return new Stage(layers, ranks);
     }
 
     @Override

@@ -62,7 +62,7 @@ public final class PrefillRole implements RoleQueues {
 
     /**
      * @param transfer closed with this
-     * @param ranks tensor-parallel ranks of this group
+     * @param ranks of this group, all stages together
      * @param layers of the model
      * @param sends tells the ranks what to send after each layer; null sends all layers of a chunk after its step
      * @param failureProbability share of the requests that fail on purpose
@@ -184,7 +184,7 @@ public final class PrefillRole implements RoleQueues {
             int first = entry.sentPages;
             int[] pages = nextPages(entry, plan.contextLength(b));
             if (pages.length > 0) {
-                sends.add(new LayerSends.Send(entry.sender, first, pages));
+                sends.add(new LayerSends.Send(b, entry.sender, first, pages));
             }
         }
         return sends;

@@ -203,6 +203,16 @@ public record ParallelShape(
         return tensorRankOf(rank) / attentionTensorParallel();
     }
 
+    /** Ranks of a replica that serve an attention group, stage by stage. */
+    public int[] ranksOf(int group) {
+        int inStage = attentionTensorParallel();
+        int[] ranks = new int[inStage * pipelineParallel];
+        for (int i = 0; i < ranks.length; i++) {
+            ranks[i] = i / inStage * tensorParallel + group * inStage + i % inStage;
+        }
+        return ranks;
+    }
+
     /** Which experts' slots are a rank's, and whose tokens it gates. */
     public RankExperts.Place expertPlace(int rank) {
         int columns = expertTensorParallel();

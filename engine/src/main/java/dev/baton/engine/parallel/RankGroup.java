@@ -16,8 +16,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * The ranks that serve one scheduler: a whole replica, or one attention group of a replica. The first rank (of a pipeline
- * the first rank of the last stage) chooses the tokens and tells them to the others. A step of one of several attention groups is part of a common step of
- * all, see {@link LockStep}.
+ * the first rank of the last stage) chooses the tokens and tells them to the others. A step of one of several attention
+ * groups is part of a common step of all, see {@link LockStep}. Ranks are numbered stage by stage.
  */
 public final class RankGroup implements StepExecutor {
     private final ModelConfig config;
@@ -27,8 +27,9 @@ public final class RankGroup implements StepExecutor {
     private final @Nullable LockStep lockStep;
 
     private final int group;
-    private final int first;
-    private final int size;
+    /** Their numbers in the replica. */
+    private final int[] members;
+
     private final int[] onlyGroup;
 
     RankGroup(ModelConfig config, ParallelShape shape, Ranks ranks, @Nullable LockStep lockStep, int group) {
@@ -37,8 +38,7 @@ public final class RankGroup implements StepExecutor {
         this.ranks = ranks;
         this.lockStep = lockStep;
         this.group = group;
-        this.size = lockStep == null ? ranks.size() : shape.attentionTensorParallel();
-        this.first = group * size;
+        this.members = shape.ranksOf(group);
         this.onlyGroup = new int[ranks.size()];
     }
 
@@ -50,20 +50,25 @@ public final class RankGroup implements StepExecutor {
 
     /** Number of ranks, those of other JVMs included. */
     public int size() {
-        return size;
+        return members.length;
     }
 
     /** How many of them live in this JVM. */
     public int ranksHere() {
-        return ranks.here(first, size);
+        return ranks.here(members);
     }
 
     /** Number of the group's first rank in the replica. */
     public int firstRank() {
-        return first;
+        return members[0];
     }
 
-    /** Pipeline stages; ranks are numbered stage by stage. */
+    /** Number of a rank of this group in the replica. */
+    public int replicaRank(int rank) {
+        return members[rank];
+    }
+
+    /** Pipeline stages; each has as many ranks of the group. */
     public int stages() {
         return shape.pipelineParallel();
     }
@@ -85,7 +90,7 @@ public final class RankGroup implements StepExecutor {
      * @param rank of this group
      */
     public ModelRunner runner(int rank) {
-        return ranks.runner(first + rank);
+        return ranks.runner(members[rank]);
     }
 
     @Override
@@ -147,7 +152,12 @@ public final class RankGroup implements StepExecutor {
 
     /** Whether the rank that chooses the group's tokens lives here. */
     public boolean choosesHere() {
-        return ranks.here(first + size - size / stages(), 1) > 0;
+        return ranks.here(members[choosing()]) > 0;
+    }
+
+    /** The first rank of the last stage. */
+    private int choosing() {
+        return size() - size() / stages();
     }
 
     @Override
@@ -164,7 +174,7 @@ public final class RankGroup implements StepExecutor {
 
     @Override
     public CompletableFuture<Void> runBetweenSteps(RankTask task) {
-        return ranks.onRanks(first, size, rank -> task.run(rank - first));
+        return ranks.onRanks(members, task);
     }
 
     /**
@@ -194,7 +204,7 @@ public final class RankGroup implements StepExecutor {
 
     /** Sets who sees the choosing rank's logits from the next step on; null removes it. */
     public CompletableFuture<Void> setLogitsListener(@Nullable LogitsListener listener) {
-        int choosing = size - size / stages();
+        int choosing = choosing();
         return runBetweenSteps(rank -> {
             if (rank == choosing) {
                 runner(rank).listenToLogits(listener);

@@ -10,6 +10,7 @@ import dev.baton.engine.schedule.StepResult;
 import dev.baton.tensor.Device;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
@@ -18,6 +19,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.atomic.AtomicReferenceArray;
 import java.util.function.Consumer;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -35,6 +37,7 @@ final class Ranks {
     private final List<RankThread> threads = new ArrayList<>();
 
     private final int stages;
+    private final int[] everyRank;
     private final AtomicReferenceArray<@Nullable Rank> ranks;
     private final AtomicReference<@Nullable Throwable> failure = new AtomicReference<>();
     private final Object order = new Object();
@@ -56,6 +59,7 @@ final class Ranks {
         this.stages = stages;
         this.share = share;
         this.ranks = new AtomicReferenceArray<>(size);
+        this.everyRank = IntStream.range(0, size).toArray();
     }
 
     /**
@@ -122,17 +126,13 @@ final class Ranks {
         return ranks.length();
     }
 
-    /** How many of the ranks {@code [first, first + count)} live here. */
-    int here(int first, int count) {
-        return Math.max(0, endHere(first, count) - Math.max(first, share.first()));
-    }
-
-    private int endHere(int first, int count) {
-        return Math.min(first + count, share.first() + threads.size());
+    /** How many of these ranks live here. */
+    int here(int... some) {
+        return (int) Arrays.stream(some).filter(this::isHere).count();
     }
 
     private boolean isHere(int rank) {
-        return here(rank, 1) > 0;
+        return share.first() <= rank && rank < share.first() + threads.size();
     }
 
     /** The runner of a rank that lives here, whichever: what all have alike may be read of it. */
@@ -177,7 +177,7 @@ final class Ranks {
      */
     List<CompletableFuture<StepResult>> run(List<StepPlan> plans, StepShape shape, int[] groupOf) {
         StepWork work = new StepWork(plans, shape, groupOf);
-        submit(0, size(), work::announce, work::run, work::refuse);
+        submit(everyRank, work::announce, work::run, work::refuse);
         return work.futures;
     }
 
@@ -285,29 +285,28 @@ final class Ranks {
 
     /** The same task on every rank. */
     CompletableFuture<Void> onEveryRank(RankTask task) {
-        return onRanks(0, size(), task);
+        return onRanks(everyRank, task);
     }
 
     /**
-     * Completes when the task has ended on those of ranks {@code [first, first + count)} that live here, with the first
-     * failure if there is one.
+     * Completes when the task has ended on those of the ranks that live here, with the first failure if there is one.
      *
-     * @param task is given the number of the rank in the replica
+     * @param some numbers of ranks, ascending
+     * @param task is given the place of the rank among them
      */
-    CompletableFuture<Void> onRanks(int first, int count, RankTask task) {
+    CompletableFuture<Void> onRanks(int[] some, RankTask task) {
         CompletableFuture<Void> future = new CompletableFuture<>();
-        AtomicInteger remaining = new AtomicInteger(here(first, count));
+        AtomicInteger remaining = new AtomicInteger(here(some));
         if (remaining.get() == 0) {
             return CompletableFuture.completedFuture(null);
         }
         AtomicReference<@Nullable Throwable> error = new AtomicReference<>();
         submit(
-                first,
-                count,
+                some,
                 () -> {},
                 rank -> {
                     try {
-                        task.run(rank);
+                        task.run(Arrays.binarySearch(some, rank));
                     } catch (Throwable t) {
                         error.compareAndSet(null, t);
                     }
@@ -335,7 +334,7 @@ final class Ranks {
      *
      * @param before runs first, in the same order
      */
-    private void submit(int first, int count, Runnable before, RankWork work, Consumer<EngineException> refusal) {
+    private void submit(int[] some, Runnable before, RankWork work, Consumer<EngineException> refusal) {
         synchronized (order) {
             if (closed) {
                 refusal.accept(unavailable(failure.get()));
@@ -348,9 +347,11 @@ final class Ranks {
                 refusal.accept(unavailable(e));
                 return;
             }
-            for (int r = Math.max(first, share.first()); r < endHere(first, count); r++) {
-                int rank = r;
-                RankThread thread = threads.get(r - share.first());
+            for (int rank : some) {
+                if (!isHere(rank)) {
+                    continue;
+                }
+                RankThread thread = threads.get(rank - share.first());
                 if (!thread.offer(() -> work.run(rank))) {
                     // The ranks that have it already would wait for this one in a collective.
                     EngineException full = new EngineException(

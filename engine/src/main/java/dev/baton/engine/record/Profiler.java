@@ -98,17 +98,14 @@ public final class Profiler implements ProfileControl, AutoCloseable {
         List<CompletableFuture<Void>> all = new ArrayList<>();
         for (int dp = 0; dp < groups.size(); dp++) {
             int dpRank = dp;
-            all.add(groups.get(dp).setObservers(rank -> observer(started, inReplica(rank, dpRank), dpRank)));
+            RankGroup group = groups.get(dp);
+            all.add(group.setObservers(rank -> observer(started, group.replicaRank(rank), dpRank)));
         }
         return CompletableFuture.allOf(all.toArray(CompletableFuture[]::new)).whenComplete((done, fault) -> {
             if (fault != null) {
                 forget(started);
             }
         });
-    }
-
-    private int inReplica(int rank, int dp) {
-        return groups.get(dp).firstRank() + rank;
     }
 
     /** @param replicaRank stage by stage, see {@link dev.baton.engine.parallel.ParallelShape} */
@@ -246,9 +243,10 @@ public final class Profiler implements ProfileControl, AutoCloseable {
         for (int dp = 0; dp < groups.size(); dp++) {
             int dpRank = dp;
             // The removal runs on each rank's thread between two steps: there its windows can be closed.
-            groups.get(dp).setObservers(rank -> {
+            RankGroup group = groups.get(dp);
+            group.setObservers(rank -> {
                 ranks.stream()
-                        .filter(r -> r.coordinates().equals(coordinates(inReplica(rank, dpRank), dpRank)))
+                        .filter(r -> r.coordinates().equals(coordinates(group.replicaRank(rank), dpRank)))
                         .forEach(RankProfile::close);
                 return null;
             });

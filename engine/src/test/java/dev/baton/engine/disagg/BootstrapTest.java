@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.awaitility.Awaitility.await;
 
 import dev.baton.engine.EngineException;
+import dev.baton.engine.disagg.transfer.LayerRange;
+import dev.baton.engine.disagg.transfer.PrefillLocator;
 import dev.baton.engine.request.EngineRequest.Bootstrap;
 import java.io.IOException;
 import java.net.InetSocketAddress;
@@ -30,15 +32,19 @@ class BootstrapTest {
         registry.close();
     }
 
+    private static BootstrapClient.Registration registration(
+            int tp, int rank, int dp, int dpRank, int stages, int stage, String host, int port) {
+        LayerRange layers = new LayerRange(5 * stage, 5 * stage + 5);
+        return new BootstrapClient.Registration(
+                tp, rank, dp, dpRank, stages, stage, layers, host, port, 64, "BF16", "m");
+    }
+
     /** Three replicas of two ranks; rank r of replica d listens on 100 + 10 d + r. */
     private void registerAll() {
         try (BootstrapClient client = new BootstrapClient()) {
             for (int d = 0; d < 3; d++) {
                 for (int r = 0; r < 2; r++) {
-                    client.register(
-                            "127.0.0.1",
-                            port,
-                            new BootstrapClient.Registration(2, r, 3, d, "127.0.0.1", 100 + 10 * d + r, 1, "F32", "m"));
+                    client.register("127.0.0.1", port, registration(2, r, 3, d, 1, 0, "127.0.0.1", 100 + 10 * d + r));
                 }
             }
         }
@@ -52,13 +58,13 @@ class BootstrapTest {
     @Test
     void aRankRegistersWithTheFieldsOfTheDialectAndOurs() {
         try (BootstrapClient client = new BootstrapClient()) {
-            client.register(
-                    "127.0.0.1", port, new BootstrapClient.Registration(2, 1, 3, 2, "10.0.0.5", 4711, 64, "BF16", "m"));
+            client.register("127.0.0.1", port, registration(2, 1, 3, 2, 2, 1, "10.0.0.5", 4711));
         }
         assertThat(registry.seen).hasSize(1);
         assertThat(registry.seen.getFirst())
                 .contains("\"role\":\"Prefill\"", "\"attn_tp_size\":2", "\"attn_tp_rank\":1", "\"system_dp_size\":3")
-                .contains("\"system_dp_rank\":2", "\"attn_dp_size\":1", "\"attn_dp_rank\":0", "\"pp_size\":1")
+                .contains("\"system_dp_rank\":2", "\"attn_dp_size\":1", "\"attn_dp_rank\":0", "\"pp_size\":2")
+                .contains("\"pp_rank\":1", "\"first_layer\":5", "\"end_layer\":10")
                 .contains("\"rank_ip\":\"10.0.0.5\"", "\"rank_port\":4711", "\"page_size\":64")
                 .contains("\"kv_cache_dtype\":\"BF16\"", "\"kv_layout\":\"m\"");
     }
@@ -76,6 +82,26 @@ class BootstrapTest {
             directory.forget(new Bootstrap("127.0.0.1", port, 0));
             directory.locate(new Bootstrap("127.0.0.1", port, 8));
             assertThat(registry.seen.size()).isGreaterThan(asked);
+        }
+    }
+
+    @Test
+    void theStagesOfAGroupComeWithTheirLayers() throws Exception {
+        try (BootstrapClient client = new BootstrapClient();
+                PrefillDirectory directory = directory(Duration.ofSeconds(60))) {
+            for (int stage = 0; stage < 2; stage++) {
+                for (int rank = 0; rank < 2; rank++) {
+                    client.register(
+                            "127.0.0.1",
+                            port,
+                            registration(2, rank, 1, 0, 2, stage, "127.0.0.1", 100 + 10 * stage + rank));
+                }
+            }
+            PrefillLocator.Group group = directory.locate(new Bootstrap("127.0.0.1", port, 5));
+            assertThat(group.stages())
+                    .extracting(PrefillLocator.Stage::layers)
+                    .containsExactly(new LayerRange(0, 5), new LayerRange(5, 10));
+            assertThat(group.ranks()).extracting(InetSocketAddress::getPort).containsExactly(100, 101, 110, 111);
         }
     }
 
@@ -98,8 +124,7 @@ class BootstrapTest {
                     .hasMessageContaining("http://127.0.0.1:" + port);
         }
         try (BootstrapClient client = new BootstrapClient()) {
-            assertThatThrownBy(() -> client.register(
-                            "127.0.0.1", port, new BootstrapClient.Registration(1, 0, 1, 0, "h", 1, 1, "F32", "m")))
+            assertThatThrownBy(() -> client.register("127.0.0.1", port, registration(1, 0, 1, 0, 1, 0, "h", 1)))
                     .isInstanceOf(EngineException.class)
                     .hasMessageContaining("http://127.0.0.1:" + port);
         }

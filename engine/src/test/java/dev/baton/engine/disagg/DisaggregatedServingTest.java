@@ -1,5 +1,8 @@
 package dev.baton.engine.disagg;
 
+import static dev.baton.engine.disagg.PdTraffic.config;
+import static dev.baton.engine.disagg.PdTraffic.options;
+import static dev.baton.engine.disagg.PdTraffic.prompts;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
@@ -17,7 +20,6 @@ import dev.baton.protocol.SamplingParams;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -30,8 +32,6 @@ import org.junit.jupiter.params.provider.EnumSource;
 
 /** A prefill and a decode engine in one JVM answer as one engine does. */
 class DisaggregatedServingTest {
-    private static final int VOCABULARY = 500;
-
     private FakeRegistry registry;
     private final List<AutoCloseable> opened = new ArrayList<>();
 
@@ -49,10 +49,7 @@ class DisaggregatedServingTest {
     }
 
     private DisaggregationConfig role(Mode mode, TransferBackend backend) {
-        return DisaggregationConfig.of(mode)
-                .withBackend(backend)
-                .withHosts("127.0.0.1", "127.0.0.1", registry.port())
-                .withReservedDecodeTokens(16);
+        return PdTraffic.role(mode, backend, registry);
     }
 
     private PdSide side(String model, LoadOptions options, SchedulerConfig config, DisaggregationConfig role) {
@@ -61,57 +58,12 @@ class DisaggregatedServingTest {
         return side;
     }
 
-    private static LoadOptions options(int tensorParallel, int poolTokens, int rows) {
-        return Golden.options(tensorParallel)
-                .with()
-                .maxTotalTokens(poolTokens)
-                .maxRunningRequests(rows)
-                .build();
-    }
-
-    private static SchedulerConfig.Builder config(int pageTokens, int chunkTokens) {
-        return SchedulerConfig.DEFAULT.toBuilder()
-                .pageTokens(pageTokens)
-                .chunkedPrefillTokens(chunkTokens)
-                .maxPrefillTokens(256)
-                .decodeLogInterval(5);
-    }
-
-    private static Map<String, int[]> prompts(int count, long seed) {
-        Random random = new Random(seed);
-        Map<String, int[]> prompts = new HashMap<>();
-        int[] shared = random.ints(40, 3, VOCABULARY).toArray();
-        for (int i = 0; i < count; i++) {
-            int length = 1 + random.nextInt(90);
-            int[] prompt = random.ints(length, 3, VOCABULARY).toArray();
-            // Some begin alike, so that the prefill side finds a part in its prefix cache.
-            System.arraycopy(shared, 0, prompt, 0, i % 3 == 0 ? Math.min(length, shared.length) : 0);
-            prompts.put("r" + i, prompt);
-        }
-        return prompts;
-    }
-
     private EngineRequest request(String rid, int[] prompt, int newTokens, boolean logprobs, long room) {
-        return new EngineRequest(
-                rid,
-                prompt,
-                SamplingParams.greedy(newTokens),
-                logprobs ? new EngineRequest.LogprobSpec(-1, 2, new int[0]) : null,
-                room < 0 ? null : new Bootstrap("127.0.0.1", registry.port(), room),
-                null);
+        return PdTraffic.request(rid, prompt, newTokens, logprobs, registry, room);
     }
 
     private Map<String, List<Integer>> aggregated(String model, Map<String, int[]> prompts, int newTokens) {
-        Map<String, List<Integer>> answers = new HashMap<>();
-        try (PdSide whole =
-                PdSide.start(model, options(1, 900, 8), config(1, 64).build(), DisaggregationConfig.NONE)) {
-            prompts.forEach((rid, prompt) -> whole.submit(request(rid, prompt, newTokens, false, -1)));
-            prompts.keySet().forEach(rid -> {
-                whole.finish(rid);
-                answers.put(rid, whole.ids(rid));
-            });
-        }
-        return answers;
+        return PdTraffic.aggregated(model, prompts, newTokens, registry);
     }
 
     @ParameterizedTest(name = "{0} {1} page {2} chunk {3} tp {4}->{5}")

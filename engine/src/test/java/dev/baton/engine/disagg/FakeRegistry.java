@@ -29,6 +29,7 @@ final class FakeRegistry implements AutoCloseable {
     private final Map<String, String> ranks = new ConcurrentHashMap<>();
     private volatile int tensorParallel = 1;
     private volatile int dataParallel = 1;
+    private volatile int stages = 1;
 
     FakeRegistry() throws IOException {
         server = new ServerSocket(0, 50, InetAddress.getLoopbackAddress());
@@ -86,9 +87,11 @@ final class FakeRegistry implements AutoCloseable {
             seen.add(body);
             tensorParallel = number(body, "attn_tp_size");
             dataParallel = number(body, "system_dp_size");
+            stages = number(body, "pp_size");
             ranks.put(
-                    number(body, "attn_tp_rank") + "/" + number(body, "system_dp_rank"),
-                    "{\"rank_ip\": \"127.0.0.1\", \"rank_port\": " + number(body, "rank_port") + "}");
+                    number(body, "attn_tp_rank") + "/" + number(body, "system_dp_rank") + "/" + number(body, "pp_rank"),
+                    "{\"rank_ip\": \"127.0.0.1\", \"rank_port\": " + number(body, "rank_port") + ", \"first_layer\": "
+                            + number(body, "first_layer") + ", \"end_layer\": " + number(body, "end_layer") + "}");
             return "OK";
         }
         seen.add(path);
@@ -98,9 +101,9 @@ final class FakeRegistry implements AutoCloseable {
         int rank = number(path, "engine_rank");
         if (rank == -1) {
             return "{\"prefill_attn_tp_size\": " + tensorParallel + ", \"prefill_dp_size\": " + dataParallel
-                    + ", \"prefill_pp_size\": 1}";
+                    + ", \"prefill_pp_size\": " + stages + "}";
         }
-        String found = ranks.get(rank + "/" + number(path, "target_dp_group"));
+        String found = ranks.get(rank + "/" + number(path, "target_dp_group") + "/" + number(path, "target_pp_rank"));
         return found == null ? "503 no such rank" : found;
     }
 

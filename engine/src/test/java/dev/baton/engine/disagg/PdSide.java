@@ -9,6 +9,7 @@ import dev.baton.engine.RankState;
 import dev.baton.engine.disagg.DisaggregationConfig.Mode;
 import dev.baton.engine.forward.Golden;
 import dev.baton.engine.parallel.LoadOptions;
+import dev.baton.engine.parallel.ModelLoader;
 import dev.baton.engine.parallel.RankGroup;
 import dev.baton.engine.request.EngineRequest;
 import dev.baton.engine.request.RequestOutput;
@@ -24,9 +25,13 @@ import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 
-/** One server's engine over a stored checkpoint: aggregated, prefill or decode. */
+/** One server's engine over a stored checkpoint, of any layout of one replica: aggregated, prefill or decode. */
 final class PdSide implements AutoCloseable {
     static final Duration PATIENCE = Duration.ofSeconds(60);
+
+    private final ModelLoader loader;
+    /** Its attention groups. */
+    final List<RankGroup> groups;
 
     final LocalEngine engine;
     final Disaggregation role;
@@ -36,26 +41,27 @@ final class PdSide implements AutoCloseable {
     private PdSide(String model, LoadOptions options, SchedulerConfig config, DisaggregationConfig disaggregation) {
         Mode mode = disaggregation.mode();
         role = new Disaggregation(disaggregation, mode.flag() + " test");
-        RankGroup group =
-                Golden.start(model, options.with().kvMemory(role.kvMemory()).build(), CpuKernels.VECTOR);
+        loader = ModelLoader.open(Golden.folder(model), LoadOptions.Format.SAFETENSORS, 1);
+        groups = loader.startGroups(options.with().kvMemory(role.kvMemory()).build(), Golden.cpu(CpuKernels.VECTOR, 1));
         EngineInfo info = new EngineInfo(
                 model,
                 "",
                 "",
-                group.config().vocabSize(),
+                loader.config().vocabSize(),
                 options.contextTokens(),
                 0,
                 0,
                 0,
                 0,
                 options.shape().tensorParallel(),
-                1,
+                groups.size(),
                 mode == Mode.NONE ? null : mode.flag(),
                 0,
                 0);
-        LocalEngine.Builder builder =
-                LocalEngine.builder(info, config, dp -> group).log(lines::add);
-        role.wire(builder, List.of(group), config.pageTokens());
+        LocalEngine.Builder builder = LocalEngine.builder(info, config, groups::get)
+                .dataParallel(groups.size())
+                .log(lines::add);
+        role.wire(builder, groups, config.pageTokens());
         engine = builder.build();
         role.register();
     }
@@ -102,16 +108,19 @@ final class PdSide implements AutoCloseable {
     /** Nothing lives and everything is free or evictable. */
     void awaitIdle() {
         await().atMost(PATIENCE).pollInterval(Duration.ofMillis(5)).until(() -> {
-            RankState s = state();
-            return s.freeTokens() + s.evictableTokens() == engine.info().maxTotalTokens()
-                    && s.runningRequests() + s.queuedRequests() + s.preallocRequests() + s.transferRequests() == 0;
+            int total = engine.info().maxTotalTokens();
+            return engine.states().stream()
+                    .allMatch(s -> s.freeTokens() + s.evictableTokens() == total
+                            && s.runningRequests() + s.queuedRequests() + s.preallocRequests() + s.transferRequests()
+                                    == 0);
         });
-        assertThat(state().usedTokens()).isZero();
+        assertThat(engine.states()).allSatisfy(s -> assertThat(s.usedTokens()).isZero());
     }
 
     @Override
     public void close() {
         engine.close();
         role.close();
+        loader.close();
     }
 }

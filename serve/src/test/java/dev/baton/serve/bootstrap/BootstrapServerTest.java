@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.baton.engine.disagg.BootstrapClient;
+import dev.baton.engine.disagg.transfer.LayerRange;
 import dev.baton.serve.ServeException;
 import java.io.IOException;
 import java.net.URI;
@@ -84,7 +85,7 @@ class BootstrapServerTest {
         String single = RANK.replace("\"attn_tp_size\":2", "\"attn_tp_size\":1");
         send("PUT", "/route", single);
         send("PUT", "/route", single.replace("4000", "5000"));
-        assertThat(client.rank("127.0.0.1", server.port(), 0, 0).port()).isEqualTo(5_000);
+        assertThat(client.rank("127.0.0.1", server.port(), 0, 0, 0).port()).isEqualTo(5_000);
         send("PUT", "/route", RANK);
         assertThat(server.registered()).isEqualTo(1);
         assertThatThrownBy(() -> client.sizes("127.0.0.1", server.port()))
@@ -103,17 +104,22 @@ class BootstrapServerTest {
     @Test
     void theEnginesOwnClientRegistersAndFindsRanks() throws Exception {
         for (int dp = 0; dp < 2; dp++) {
-            for (int tp = 0; tp < 2; tp++) {
-                int port = 6_000 + 10 * dp + tp;
+            for (int i = 0; i < 4; i++) {
+                int stage = i / 2;
+                LayerRange layers = new LayerRange(3 * stage, 3 + 3 * stage);
+                int port = 6_000 + 100 * dp + 10 * stage + i % 2;
                 client.register(
                         "127.0.0.1",
                         server.port(),
-                        new BootstrapClient.Registration(2, tp, 2, dp, "127.0.0.1", port, 16, "bfloat16", "mla"));
+                        new BootstrapClient.Registration(
+                                2, i % 2, 2, dp, 2, stage, layers, "127.0.0.1", port, 16, "bfloat16", "mla"));
             }
         }
-        assertThat(client.sizes("127.0.0.1", server.port())).isEqualTo(new BootstrapClient.Sizes(2, 2, 1));
-        assertThat(client.rank("127.0.0.1", server.port(), 1, 0).port()).isEqualTo(6_010);
-        assertThat(client.rank("127.0.0.1", server.port(), 1, 1).port()).isEqualTo(6_011);
+        assertThat(client.sizes("127.0.0.1", server.port())).isEqualTo(new BootstrapClient.Sizes(2, 2, 2));
+        assertThat(client.rank("127.0.0.1", server.port(), 1, 0, 0))
+                .isEqualTo(new BootstrapClient.RankAddress("127.0.0.1", 6_100, new LayerRange(0, 3)));
+        assertThat(client.rank("127.0.0.1", server.port(), 1, 1, 1))
+                .isEqualTo(new BootstrapClient.RankAddress("127.0.0.1", 6_111, new LayerRange(3, 6)));
         assertThat(client.isHealthy("127.0.0.1", server.port())).isTrue();
         assertThat(send("GET", "/route?engine_rank=-1&target_dp_group=-1&target_pp_rank=-1", "")
                         .body())

@@ -34,7 +34,7 @@ final class DecodeConnection {
     private final SocketDecodeTransfer owner;
     private final Key key;
     private final KvRegion region;
-    private final HeadPairing.Part part;
+    private final CachePairing.Part part;
     private final BlockingQueue<Message> queue = new ArrayBlockingQueue<>(QUEUE_MESSAGES);
     private final Map<Long, DecodeRoom> rooms = new ConcurrentHashMap<>();
     private final CompletableFuture<DecodeConnection> ready = new CompletableFuture<>();
@@ -58,7 +58,7 @@ final class DecodeConnection {
 
     private record Message(FrameType type, long room, ByteBuffer body) {}
 
-    DecodeConnection(SocketDecodeTransfer owner, Key key, HeadPairing.Part part) {
+    DecodeConnection(SocketDecodeTransfer owner, Key key, CachePairing.Part part) {
         this.owner = owner;
         this.key = key;
         this.part = part;
@@ -188,11 +188,10 @@ final class DecodeConnection {
             throw new IOException("it mapped other memory than this server's KV pool");
         }
         direct = welcome.direct();
-        copies = new PageCopy[region.layout().buffers().size()];
-        for (int i = 0; i < copies.length; i++) {
-            // Only the width and our own side are used here.
-            copies[i] = PageCopy.of(region.layout(), region.layout(), i, part.firstHead(), part.heads());
-            pageBytes += copies[i].pageBytes();
+        // Only the width and our own side are used here.
+        copies = PageCopy.of(region.layout(), region.layout(), part);
+        for (PageCopy copy : copies) {
+            pageBytes += copy.pageBytes();
         }
         LOG.log(
                 Level.INFO,
@@ -258,7 +257,8 @@ final class DecodeConnection {
                 throw new IOException("DATA of pages [" + first + ", " + (first + count) + ") of room " + frame.room()
                         + ", which has " + pages.length);
             }
-            scatter(from, copies[buffer], region.buffers().get(buffer), pages, first, first + count);
+            MemorySegment target = region.buffers().get(part.bufferIn(region.layout(), buffer));
+            scatter(from, copies[buffer], target, pages, first, first + count);
             bytes = frame.payloadBytes();
         } finally {
             room.endWrite(this, bytes);

@@ -14,7 +14,8 @@ import tools.jackson.databind.node.ObjectNode;
 
 /** The first two messages of a connection, as JSON, so that two versions can tell each other what is wrong. */
 final class Handshake {
-    static final int PROTOCOL = 1;
+    /** 2: a rank may hold some of the layers. */
+    static final int PROTOCOL = 2;
 
     private static final JsonMapper JSON = new JsonMapper();
 
@@ -27,7 +28,7 @@ final class Handshake {
      * @param instance changes with every start of the decode server
      * @param prefillRank the rank that is meant
      * @param decodeRank who asks
-     * @param part the heads wanted from that rank
+     * @param part the layers and heads wanted from that rank
      * @param backend what the decode server is set to
      * @param layout of the decode rank
      * @param pages pages of the decode rank's pool
@@ -39,7 +40,7 @@ final class Handshake {
             String instance,
             int prefillRank,
             int decodeRank,
-            HeadPairing.Part part,
+            CachePairing.Part part,
             TransferBackend backend,
             KvLayout layout,
             int pages,
@@ -57,6 +58,8 @@ final class Handshake {
         ObjectNode root = JSON.createObjectNode();
         root.put("protocol", PROTOCOL).put("server", hello.server).put("instance", hello.instance);
         root.put("prefill_rank", hello.prefillRank).put("decode_rank", hello.decodeRank);
+        root.put("first_layer", hello.part.layers().first())
+                .put("end_layer", hello.part.layers().end());
         root.put("first_head", hello.part.firstHead()).put("heads", hello.part.heads());
         root.put("backend", hello.backend.name()).put("pages", hello.pages);
         root.set("layout", layout(hello.layout));
@@ -108,8 +111,11 @@ final class Handshake {
                     text(root, "instance"),
                     integer(root, "prefill_rank"),
                     integer(root, "decode_rank"),
-                    new HeadPairing.Part(
-                            integer(root, "prefill_rank"), integer(root, "first_head"), integer(root, "heads")),
+                    new CachePairing.Part(
+                            integer(root, "prefill_rank"),
+                            layers(root),
+                            integer(root, "first_head"),
+                            integer(root, "heads")),
                     TransferBackend.valueOf(text(root, "backend")),
                     layout(field(root, "layout")),
                     integer(root, "pages"),
@@ -128,6 +134,8 @@ final class Handshake {
     private static ObjectNode layout(KvLayout layout) {
         ObjectNode node = JSON.createObjectNode();
         node.put("model", layout.model()).put("layers", layout.layers()).put("page_size", layout.pageTokens());
+        node.put("first_layer", layout.held().first())
+                .put("end_layer", layout.held().end());
         HeadShare heads = layout.heads();
         node.put("heads_total", heads.total()).put("heads_first", heads.first()).put("heads_count", heads.count());
         ArrayNode buffers = node.putArray("buffers");
@@ -145,9 +153,14 @@ final class Handshake {
         return new KvLayout(
                 text(node, "model"),
                 integer(node, "layers"),
+                layers(node),
                 integer(node, "page_size"),
                 new HeadShare(integer(node, "heads_total"), integer(node, "heads_first"), integer(node, "heads_count")),
                 buffers);
+    }
+
+    private static LayerRange layers(JsonNode node) throws IOException {
+        return new LayerRange(integer(node, "first_layer"), integer(node, "end_layer"));
     }
 
     private static JsonNode parse(String json) throws IOException {

@@ -23,7 +23,7 @@ public final class InProcessTransfer {
     private final Prefill prefill = new Prefill();
     private final Decode decode = new Decode();
 
-    private record Link(int prefillRank, int decodeRank, PageCopy[] copies) {}
+    private record Link(CachePairing.Part part, int decodeRank, PageCopy[] copies) {}
 
     /**
      * @throws EngineException CONFIGURATION when the two caches do not fit together
@@ -31,21 +31,17 @@ public final class InProcessTransfer {
     public InProcessTransfer(List<KvRegion> source, List<KvRegion> target) {
         this.source = List.copyOf(source);
         this.target = List.copyOf(target);
-        List<HeadShare> shares =
-                source.stream().map(region -> region.layout().heads()).toList();
+        List<CachePairing.Share> held = CachePairing.shares(source);
+        List<CachePairing.Share> wanted = CachePairing.shares(target);
         for (int rank = 0; rank < target.size(); rank++) {
             KvLayout to = target.get(rank).layout();
             String mismatch = KvLayout.mismatch(source.getFirst().layout(), to);
             if (mismatch != null) {
                 throw new EngineException(EngineException.Code.CONFIGURATION, mismatch);
             }
-            for (HeadPairing.Part part : HeadPairing.parts(to.heads(), rank, target.size(), shares)) {
+            for (CachePairing.Part part : CachePairing.parts(wanted, rank, held)) {
                 KvLayout from = source.get(part.prefillRank()).layout();
-                PageCopy[] copies = new PageCopy[from.buffers().size()];
-                for (int i = 0; i < copies.length; i++) {
-                    copies[i] = PageCopy.of(from, to, i, part.firstHead(), part.heads());
-                }
-                links.add(new Link(part.prefillRank(), rank, copies));
+                links.add(new Link(part, rank, PageCopy.of(from, to, part)));
             }
         }
     }
@@ -227,7 +223,7 @@ public final class InProcessTransfer {
                 }
                 room.sending = true;
                 for (Link link : links) {
-                    if (link.prefillRank == rank) {
+                    if (link.part.prefillRank() == rank) {
                         copy(link, fromLayer, toLayer, firstPage, pages, reserved);
                     }
                 }
@@ -235,15 +231,15 @@ public final class InProcessTransfer {
         }
 
         private void copy(Link link, int fromLayer, int toLayer, int firstPage, int[] pages, int[] reserved) {
-            KvRegion from = source.get(link.prefillRank);
+            KvRegion from = source.get(link.part.prefillRank());
             KvRegion to = target.get(link.decodeRank);
             for (int buffer = 0; buffer < link.copies.length; buffer++) {
-                int layer = buffer % from.layout().layers();
+                int layer = link.part.layer(buffer);
                 if (layer < fromLayer || layer >= toLayer) {
                     continue;
                 }
-                MemorySegment fromBuffer = from.buffers().get(buffer);
-                MemorySegment toBuffer = to.buffers().get(buffer);
+                MemorySegment fromBuffer = from.buffers().get(link.part.bufferIn(from.layout(), buffer));
+                MemorySegment toBuffer = to.buffers().get(link.part.bufferIn(to.layout(), buffer));
                 for (int i = 0; i < pages.length; i++) {
                     link.copies[buffer].copy(fromBuffer, pages[i], toBuffer, reserved[firstPage + i], 1);
                     sentBytes.addAndGet(link.copies[buffer].pageBytes());

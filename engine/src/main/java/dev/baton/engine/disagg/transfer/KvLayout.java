@@ -1,5 +1,6 @@
 package dev.baton.engine.disagg.transfer;
 
+import java.util.Collections;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -7,12 +8,14 @@ import org.jspecify.annotations.Nullable;
  * What one rank's KV cache looks like; both sides must agree on all of it but the heads.
  *
  * @param model name or digest of what the cache belongs to: architecture, sizes, rope
- * @param layers L
+ * @param layers of the whole model
+ * @param held the L of them that this rank holds: those of its pipeline stage
  * @param pageTokens tokens of a page, the unit of transfer
  * @param heads which heads this rank holds
  * @param buffers for a latent cache L buffers; otherwise L key buffers, then L value buffers
  */
-public record KvLayout(String model, int layers, int pageTokens, HeadShare heads, List<Buffer> buffers) {
+public record KvLayout(
+        String model, int layers, LayerRange held, int pageTokens, HeadShare heads, List<Buffer> buffers) {
     /**
      * @param dtype element type, as safetensors writes it
      * @param headBytes bytes that one token takes for one head
@@ -27,24 +30,40 @@ public record KvLayout(String model, int layers, int pageTokens, HeadShare heads
 
     public KvLayout {
         buffers = List.copyOf(buffers);
-        if (layers < 1 || buffers.isEmpty() || buffers.size() % layers != 0) {
+        if (held.end() > layers || buffers.isEmpty() || buffers.size() % held.count() != 0) {
             throw new IllegalArgumentException(
-                    buffers.size() + " KV buffers are not a whole number for each of " + layers + " layers");
+                    buffers.size() + " KV buffers are not a whole number for each of layers " + held + " of " + layers);
         }
         if (pageTokens < 1) {
             throw new IllegalArgumentException("pageTokens must be at least 1, got " + pageTokens);
         }
     }
 
-    /** A layout of equal buffers: {@code perLayer} of them a layer (1 for a latent, 2 for keys and values). */
+    /** A layout of equal buffers for all layers: {@code perLayer} of them a layer (1 for a latent, 2 for keys and values). */
     public static KvLayout uniform(
             String model, int layers, int perLayer, int pageTokens, HeadShare heads, String dtype, int headBytes) {
         return new KvLayout(
                 model,
                 layers,
+                new LayerRange(0, layers),
                 pageTokens,
                 heads,
-                java.util.Collections.nCopies(layers * perLayer, new Buffer(dtype, headBytes)));
+                Collections.nCopies(layers * perLayer, new Buffer(dtype, headBytes)));
+    }
+
+    /** Buffers of one layer. */
+    public int kinds() {
+        return buffers.size() / held.count();
+    }
+
+    /**
+     * Number of a layer's buffer.
+     *
+     * @param kind 0 for latents or keys, 1 for values
+     * @param layer of the model; held by this rank
+     */
+    int buffer(int kind, int layer) {
+        return kind * held.count() + layer - held.first();
     }
 
     /** Bytes of one token in buffer {@code i} of this rank. */
@@ -72,8 +91,8 @@ public record KvLayout(String model, int layers, int pageTokens, HeadShare heads
     }
 
     /**
-     * Why pages of {@code prefill} cannot go to a cache of {@code decode}; null when they can. Heads may differ: what
-     * a rank lacks comes from another rank.
+     * Why pages of {@code prefill} cannot go to a cache of {@code decode}; null when they can. Heads and layers may
+     * differ: what a rank lacks comes from another rank.
      */
     public static @Nullable String mismatch(KvLayout prefill, KvLayout decode) {
         if (!prefill.model.equals(decode.model)) {
@@ -86,21 +105,33 @@ public record KvLayout(String model, int layers, int pageTokens, HeadShare heads
         if (prefill.layers != decode.layers) {
             return differ("layers", prefill.layers, decode.layers);
         }
-        if (prefill.buffers.size() != decode.buffers.size()) {
-            return differ("KV buffers", prefill.buffers.size(), decode.buffers.size());
+        if (prefill.kinds() != decode.kinds()) {
+            return differ("KV buffers a layer", prefill.kinds(), decode.kinds());
         }
-        for (int i = 0; i < prefill.buffers.size(); i++) {
-            Buffer p = prefill.buffers.get(i);
-            Buffer d = decode.buffers.get(i);
-            if (!p.dtype.equals(d.dtype)) {
-                return differ("kv_cache_dtype", p.dtype, d.dtype) + "; start both with the same --kv-cache-dtype";
-            }
-            if (p.headBytes != d.headBytes) {
-                return differ("bytes a token and head of buffer " + i, p.headBytes, d.headBytes);
+        for (int kind = 0; kind < prefill.kinds(); kind++) {
+            String different = mismatch(prefill, decode, kind);
+            if (different != null) {
+                return different;
             }
         }
         if (prefill.heads.total() != decode.heads.total()) {
             return differ("key/value heads", prefill.heads.total(), decode.heads.total());
+        }
+        return null;
+    }
+
+    /** Of one kind's buffers in the layers that both have. */
+    private static @Nullable String mismatch(KvLayout prefill, KvLayout decode, int kind) {
+        int end = Math.min(prefill.held.end(), decode.held.end());
+        for (int layer = Math.max(prefill.held.first(), decode.held.first()); layer < end; layer++) {
+            Buffer p = prefill.buffers.get(prefill.buffer(kind, layer));
+            Buffer d = decode.buffers.get(decode.buffer(kind, layer));
+            if (!p.dtype.equals(d.dtype)) {
+                return differ("kv_cache_dtype", p.dtype, d.dtype) + "; start both with the same --kv-cache-dtype";
+            }
+            if (p.headBytes != d.headBytes) {
+                return differ("bytes a token and head in layer " + layer, p.headBytes, d.headBytes);
+            }
         }
         return null;
     }

@@ -18,8 +18,8 @@ public interface KvSender extends AutoCloseable {
      * pages is that of the prompt: page {@code pages[i]} of this rank's cache holds the tokens from position
      * {@code (firstPage + i) * pageTokens} on. Every page of every layer is sent exactly once before {@link #finish}.
      *
-     * @param rank the tensor-parallel rank that holds them
-     * @param fromLayer first layer
+     * @param rank of the group, that holds them
+     * @param fromLayer first layer, of the whole model; layers of other stages are passed over
      * @param toLayer one past the last layer
      * @param firstPage which page of the prompt {@code pages[0]} is
      * @param pages page numbers in this rank's cache; not written after the call

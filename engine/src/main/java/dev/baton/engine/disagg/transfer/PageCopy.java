@@ -18,15 +18,22 @@ record PageCopy(
     /** A copy is cut into pieces of at most this size, so that an abort is seen soon. */
     static final long PIECE_BYTES = 1 << 20;
 
-    static PageCopy of(KvLayout prefill, KvLayout decode, int buffer, int firstHead, int heads) {
-        long headBytes = prefill.buffers().get(buffer).headBytes();
-        return new PageCopy(
-                prefill.pageTokens(),
-                prefill.tokenBytes(buffer),
-                (firstHead - prefill.heads().first()) * headBytes,
-                decode.tokenBytes(buffer),
-                (firstHead - decode.heads().first()) * headBytes,
-                heads * headBytes);
+    /** The copies of a part, one for each of its travelling buffers. */
+    static PageCopy[] of(KvLayout prefill, KvLayout decode, CachePairing.Part part) {
+        PageCopy[] copies = new PageCopy[part.buffers(decode)];
+        for (int i = 0; i < copies.length; i++) {
+            int source = part.bufferIn(prefill, i);
+            int target = part.bufferIn(decode, i);
+            long headBytes = prefill.buffers().get(source).headBytes();
+            copies[i] = new PageCopy(
+                    prefill.pageTokens(),
+                    prefill.tokenBytes(source),
+                    (part.firstHead() - prefill.heads().first()) * headBytes,
+                    decode.tokenBytes(target),
+                    (part.firstHead() - decode.heads().first()) * headBytes,
+                    part.heads() * headBytes);
+        }
+        return copies;
     }
 
     /** Bytes of one page that travel. */

@@ -14,11 +14,14 @@ final class PageSender {
     private static final int MAX_GATHERED = 512;
 
     private final FrameChannel channel;
-    private final KvRegion source;
-    /** One a buffer. */
+    private final CachePairing.Part part;
+    /** One a travelling buffer. */
     private final PageCopy[] copies;
+    /** As many. */
+    private final MemorySegment[] sources;
+    /** As many, or none. */
+    private final MemorySegment[] targets;
 
-    private final List<MemorySegment> targets;
     private final long pageBytes;
 
     /**
@@ -26,23 +29,22 @@ final class PageSender {
      */
     PageSender(FrameChannel channel, KvRegion source, Handshake.Hello hello, List<MemorySegment> targets) {
         this.channel = channel;
-        this.source = source;
-        this.targets = List.copyOf(targets);
-        this.copies = new PageCopy[source.layout().buffers().size()];
+        this.part = hello.part();
+        this.copies = PageCopy.of(source.layout(), hello.layout(), part);
+        this.sources = new MemorySegment[copies.length];
+        this.targets = new MemorySegment[targets.isEmpty() ? 0 : copies.length];
         long sum = 0;
         for (int i = 0; i < copies.length; i++) {
-            copies[i] = PageCopy.of(
-                    source.layout(),
-                    hello.layout(),
-                    i,
-                    hello.part().firstHead(),
-                    hello.part().heads());
+            sources[i] = source.buffers().get(part.bufferIn(source.layout(), i));
+            if (!targets.isEmpty()) {
+                this.targets[i] = targets.get(part.bufferIn(hello.layout(), i));
+            }
             sum += copies[i].pageBytes();
         }
         this.pageBytes = sum;
     }
 
-    /** Bytes of one page over all buffers. */
+    /** Bytes of one page over all travelling buffers. */
     long pageBytes() {
         return pageBytes;
     }
@@ -53,12 +55,11 @@ final class PageSender {
      * @return bytes sent
      */
     long send(PrefillConnection.Pages job, AtomicBoolean stop) throws IOException {
-        int layers = source.layout().layers();
         long bytes = 0;
         for (int buffer = 0; buffer < copies.length; buffer++) {
-            int layer = buffer % layers;
+            int layer = part.layer(buffer);
             if (layer >= job.fromLayer() && layer < job.toLayer()) {
-                bytes += targets.isEmpty() ? write(job, buffer, stop) : copy(job, buffer, stop);
+                bytes += targets.length == 0 ? write(job, buffer, stop) : copy(job, buffer, stop);
             }
         }
         return bytes;
@@ -67,8 +68,8 @@ final class PageSender {
     /** Source pages to destination pages, piece by piece. */
     private long copy(PrefillConnection.Pages job, int buffer, AtomicBoolean stop) {
         PageCopy copy = copies[buffer];
-        MemorySegment from = source.buffers().get(buffer);
-        MemorySegment to = targets.get(buffer);
+        MemorySegment from = sources[buffer];
+        MemorySegment to = targets[buffer];
         int[] pages = job.pages();
         int[] target = job.target().pages;
         int first = job.firstPage();
@@ -86,7 +87,7 @@ final class PageSender {
     /** DATA frames of consecutive pages of the prompt. */
     private long write(PrefillConnection.Pages job, int buffer, AtomicBoolean stop) throws IOException {
         PageCopy copy = copies[buffer];
-        MemorySegment from = source.buffers().get(buffer);
+        MemorySegment from = sources[buffer];
         int[] pages = job.pages();
         int perFrame = (int) Math.max(1, FrameChannel.FRAME_TARGET_BYTES / copy.pageBytes());
         int i = 0;

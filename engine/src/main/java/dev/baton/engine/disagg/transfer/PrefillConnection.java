@@ -196,6 +196,11 @@ final class PrefillConnection {
         if (mismatch != null) {
             return mismatch;
         }
+        LayerRange layers = hello.part().layers();
+        if (!layout.held().containsAll(layers) || !hello.layout().held().containsAll(layers)) {
+            return "layers " + layers + " are not on both ranks: this one has " + layout.held() + ", the decode rank "
+                    + hello.layout().held();
+        }
         int first = hello.part().firstHead();
         int end = first + hello.part().heads();
         HeadShare mine = layout.heads();

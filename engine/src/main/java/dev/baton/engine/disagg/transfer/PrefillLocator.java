@@ -21,14 +21,39 @@ public interface PrefillLocator extends AutoCloseable {
     default void close() {}
 
     /**
-     * @param ranks address of tensor-parallel rank 0, 1, ... of the group; may be the same
+     * A pipeline stage of a prefill group.
+     *
+     * @param layers that it holds
+     * @param ranks address of tensor-parallel rank 0, 1, ... of the stage; may be the same
      */
-    record Group(List<InetSocketAddress> ranks) {
-        public Group {
+    record Stage(LayerRange layers, List<InetSocketAddress> ranks) {
+        public Stage {
             ranks = List.copyOf(ranks);
             if (ranks.isEmpty()) {
-                throw new IllegalArgumentException("a prefill group has at least one rank");
+                throw new IllegalArgumentException("a prefill stage has at least one rank");
             }
+        }
+    }
+
+    /**
+     * @param stages in their order; ranks are numbered stage by stage
+     */
+    record Group(List<Stage> stages) {
+        public Group {
+            stages = List.copyOf(stages);
+            if (stages.isEmpty()) {
+                throw new IllegalArgumentException("a prefill group has at least one stage");
+            }
+        }
+
+        /** A group without a pipeline: each rank holds every layer. */
+        public static Group oneStage(List<InetSocketAddress> ranks) {
+            return new Group(List.of(new Stage(LayerRange.ALL, ranks)));
+        }
+
+        /** Address of rank 0, 1, ... */
+        public List<InetSocketAddress> ranks() {
+            return stages.stream().flatMap(stage -> stage.ranks().stream()).toList();
         }
     }
 }

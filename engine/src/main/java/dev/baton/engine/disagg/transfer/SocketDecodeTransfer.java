@@ -1,10 +1,12 @@
 package dev.baton.engine.disagg.transfer;
 
 import dev.baton.engine.EngineException;
-import dev.baton.engine.disagg.transfer.HeadPairing.Part;
+import dev.baton.engine.disagg.transfer.CachePairing.Part;
+import dev.baton.engine.disagg.transfer.CachePairing.Share;
 import dev.baton.engine.request.EngineRequest.Bootstrap;
 import java.io.IOException;
 import java.lang.System.Logger.Level;
+import java.net.InetSocketAddress;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -147,25 +149,31 @@ public final class SocketDecodeTransfer implements DecodeTransfer {
 
     private List<CompletableFuture<DecodeConnection>> links(Bootstrap bootstrap, PrefillLocator.Group group) {
         Bootstrap server = new Bootstrap(bootstrap.host(), bootstrap.port(), 0);
-        int total = regions.getFirst().layout().heads().total();
-        boolean latent = total == 1;
-        List<HeadShare> shares = new ArrayList<>();
-        for (int rank = 0; rank < group.ranks().size(); rank++) {
-            shares.add(
-                    latent
-                            ? HeadShare.whole(1)
-                            : HeadShare.of(total, group.ranks().size(), rank));
-        }
+        List<Share> wanted = CachePairing.shares(regions);
+        List<Share> held = shares(group, regions.getFirst().layout().heads().total());
+        List<InetSocketAddress> addresses = group.ranks();
         List<CompletableFuture<DecodeConnection>> all = new ArrayList<>();
         for (int rank = 0; rank < regions.size(); rank++) {
-            HeadShare wanted = regions.get(rank).layout().heads();
-            for (Part part : HeadPairing.parts(wanted, rank, regions.size(), shares)) {
-                DecodeConnection.Key key = new DecodeConnection.Key(
-                        server, group.ranks().get(part.prefillRank()), part.prefillRank(), rank);
+            for (Part part : CachePairing.parts(wanted, rank, held)) {
+                DecodeConnection.Key key =
+                        new DecodeConnection.Key(server, addresses.get(part.prefillRank()), part.prefillRank(), rank);
                 all.add(link(key, part));
             }
         }
         return all;
+    }
+
+    /** What each prefill rank holds. */
+    private static List<Share> shares(PrefillLocator.Group group, int heads) {
+        List<Share> shares = new ArrayList<>();
+        for (PrefillLocator.Stage stage : group.stages()) {
+            int ranks = stage.ranks().size();
+            for (int rank = 0; rank < ranks; rank++) {
+                boolean latent = heads == 1;
+                shares.add(new Share(stage.layers(), latent ? HeadShare.whole(1) : HeadShare.of(heads, ranks, rank)));
+            }
+        }
+        return shares;
     }
 
     private CompletableFuture<DecodeConnection> link(DecodeConnection.Key key, Part part) {

@@ -21,6 +21,17 @@ final class Caches {
         return KvLayout.uniform("m", layers, 2, pageTokens, HeadShare.of(heads, ranks, rank), "F32", headBytes);
     }
 
+    /** The layout of a rank that holds some of the layers. */
+    static KvLayout stage(KvLayout whole, LayerRange held) {
+        return new KvLayout(
+                whole.model(),
+                whole.layers(),
+                held,
+                whole.pageTokens(),
+                whole.heads(),
+                whole.buffers().subList(0, whole.kinds() * held.count()));
+    }
+
     /** Private memory. */
     static KvRegion region(KvLayout layout, int pages) {
         List<MemorySegment> buffers = new ArrayList<>();
@@ -34,7 +45,7 @@ final class Caches {
         return KvRegion.allocateShared(layout, pages * layout.pageTokens());
     }
 
-    /** The byte at {@code offset} of head {@code head} of prompt token {@code token} in buffer {@code buffer}. */
+    /** The byte at {@code offset} of head {@code head} of prompt token {@code token} in buffer {@code buffer} of the model. */
     static byte value(long seed, int buffer, int token, int head, int offset) {
         long x = seed * 0x9E3779B97F4A7C15L + buffer * 1_000_003L + token * 10_007L + head * 131L + offset;
         x ^= x >>> 29;
@@ -56,6 +67,8 @@ final class Caches {
         KvLayout layout = region.layout();
         for (int b = 0; b < layout.buffers().size(); b++) {
             MemorySegment buffer = region.buffers().get(b);
+            int held = layout.held().count();
+            int ofModel = b / held * layout.layers() + layout.held().first() + b % held;
             int headBytes = layout.buffers().get(b).headBytes();
             for (int token = 0; token < pages.length * layout.pageTokens(); token++) {
                 long slot =
@@ -63,7 +76,8 @@ final class Caches {
                 for (int h = 0; h < layout.heads().count(); h++) {
                     for (int o = 0; o < headBytes; o++) {
                         long at = slot * layout.tokenBytes(b) + (long) h * headBytes + o;
-                        byte expected = value(seed, b, token, layout.heads().first() + h, o);
+                        byte expected =
+                                value(seed, ofModel, token, layout.heads().first() + h, o);
                         if (write) {
                             buffer.set(ValueLayout.JAVA_BYTE, at, expected);
                         } else if (buffer.get(ValueLayout.JAVA_BYTE, at) != expected) {

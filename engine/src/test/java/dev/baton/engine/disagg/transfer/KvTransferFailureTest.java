@@ -60,14 +60,14 @@ class KvTransferFailureTest {
         return Stream.of(
                 Arguments.of(Caches.latent(2, 8, 64), "Page size mismatch: prefill server has page_size=4, decode"),
                 Arguments.of(Caches.latent(3, 4, 64), "prefill server has layers=2, decode server has layers=3"),
-                Arguments.of(Caches.latent(2, 4, 32), "bytes a token and head of buffer 0=64"),
+                Arguments.of(Caches.latent(2, 4, 32), "bytes a token and head in layer 0=64"),
                 Arguments.of(
                         KvLayout.uniform("m", 2, 1, 4, HeadShare.whole(1), "F32", 64),
                         "prefill server has kv_cache_dtype=BF16, decode server has kv_cache_dtype=F32"),
                 Arguments.of(
                         KvLayout.uniform("other", 2, 1, 4, HeadShare.whole(1), "BF16", 64),
                         "prefill server has model=m, decode server has model=other"),
-                Arguments.of(Caches.grouped(2, 4, 4, 64, 1, 0), "prefill server has KV buffers=2"));
+                Arguments.of(Caches.grouped(2, 4, 4, 64, 1, 0), "prefill server has KV buffers a layer=1"));
     }
 
     @ParameterizedTest
@@ -233,7 +233,7 @@ class KvTransferFailureTest {
                             "i",
                             0,
                             0,
-                            new HeadPairing.Part(0, 0, 1),
+                            new CachePairing.Part(0, large.held(), 0, 1),
                             TransferBackend.TCP,
                             large,
                             60,

@@ -149,6 +149,55 @@ class KvTransferTest {
         }
     }
 
+    static Stream<Arguments> transportsAndStages() {
+        int[][][] stages = {{{0, 2, 5}, {0, 5}}, {{0, 5}, {0, 3, 5}}, {{0, 1, 3, 5}, {0, 2, 5}}};
+        return Stream.of(Pair.Transport.values())
+                .flatMap(t -> Stream.of(stages)
+                        .flatMap(
+                                s -> Stream.of(Arguments.of(t, s[0], s[1], true), Arguments.of(t, s[0], s[1], false))));
+    }
+
+    @ParameterizedTest
+    @MethodSource("transportsAndStages")
+    void pipelineStagesMayDiffer(Pair.Transport transport, int[] prefillStages, int[] decodeStages, boolean latent) {
+        List<KvRegion> source = staged(prefillStages, 2, latent);
+        List<KvRegion> target = staged(decodeStages, 1, latent);
+        int[] from = Caches.pages(11, 20, 1);
+        int[] to = Caches.pages(11, 20, 2);
+        source.forEach(region -> Caches.write(region, from, 9));
+        try (Pair pair = Pair.open(transport, source, target)) {
+            KvReceiver receiver = pair.decode().open(Pair.room(9));
+            KvSender sender = pair.prefill().open(9);
+            Pair.awaitState(receiver, KvPoll.WAITING_FOR_INPUT);
+            receiver.reserve(to);
+            Pair.awaitSender(sender);
+            for (int rank = 0; rank < source.size(); rank++) {
+                // Each rank is told of all layers and sends its own; the cut need not be where stages meet.
+                sender.send(rank, 0, 2, 0, from);
+                sender.send(rank, 2, 5, 0, from);
+            }
+            sender.finish(new AuxRecord(1, 0, null));
+            Pair.awaitState(receiver, KvPoll.SUCCESS);
+            assertThat(receiver.failure()).isNull();
+            for (KvRegion region : target) {
+                assertThat(Caches.difference(region, to, 9)).isEmpty();
+                assertThat(untouched(region, to)).isTrue();
+            }
+        }
+    }
+
+    /** Ranks of stages, whose layers lie between bounds. */
+    private static List<KvRegion> staged(int[] bounds, int ranks, boolean latent) {
+        List<KvRegion> regions = new ArrayList<>();
+        for (int s = 1; s < bounds.length; s++) {
+            for (int r = 0; r < ranks; r++) {
+                KvLayout whole = latent ? Caches.latent(5, 4, 48) : Caches.grouped(5, 4, 2, 24, ranks, r);
+                regions.add(Caches.shared(Caches.stage(whole, new LayerRange(bounds[s - 1], bounds[s])), 20));
+            }
+        }
+        return regions;
+    }
+
     @ParameterizedTest
     @EnumSource(Pair.Transport.class)
     void manyRoomsAtOnceDoNotMix(Pair.Transport transport) {

@@ -5,8 +5,11 @@ import static org.awaitility.Awaitility.await;
 import dev.baton.engine.request.EngineRequest.Bootstrap;
 import java.net.InetSocketAddress;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 
 /** A prefill and a decode group of one process, over a chosen transport. */
 record Pair(List<KvRegion> source, List<KvRegion> target, PrefillTransfer prefill, DecodeTransfer decode)
@@ -32,12 +35,24 @@ record Pair(List<KvRegion> source, List<KvRegion> target, PrefillTransfer prefil
         SocketDecodeTransfer decode = new SocketDecodeTransfer(
                 TransferOptions.defaults(backend, "decode test").withTimeouts(timeout, timeout, timeout),
                 target,
-                at(prefill.address(), source.size()));
+                at(prefill.address(), source));
         return new Pair(source, target, prefill, decode);
     }
 
     static PrefillLocator at(InetSocketAddress address, int ranks) {
-        return bootstrap -> new PrefillLocator.Group(Collections.nCopies(ranks, address));
+        return bootstrap -> PrefillLocator.Group.oneStage(Collections.nCopies(ranks, address));
+    }
+
+    /** Regions of ranks, stage by stage. */
+    private static PrefillLocator at(InetSocketAddress address, List<KvRegion> regions) {
+        Map<LayerRange, List<InetSocketAddress>> stages = new LinkedHashMap<>();
+        for (KvRegion region : regions) {
+            stages.computeIfAbsent(region.layout().held(), held -> new ArrayList<>())
+                    .add(address);
+        }
+        List<PrefillLocator.Stage> all = new ArrayList<>();
+        stages.forEach((held, ranks) -> all.add(new PrefillLocator.Stage(held, ranks)));
+        return bootstrap -> new PrefillLocator.Group(all);
     }
 
     static Bootstrap room(long room) {

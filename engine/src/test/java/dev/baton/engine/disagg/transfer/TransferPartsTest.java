@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.baton.engine.EngineException;
+import dev.baton.engine.disagg.transfer.CachePairing.Share;
 import dev.baton.engine.request.TokenLogprob;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -14,38 +15,82 @@ import org.junit.jupiter.api.Test;
 /** The small parts of a transfer. */
 class TransferPartsTest {
     @Test
-    void everyHeadOfEveryDecodeRankIsTakenOnceFromARankThatHoldsIt() {
+    void everyHeadOfEveryLayerOfADecodeRankIsTakenOnceFromARankThatHoldsIt() {
         int[] sizes = {1, 2, 4, 8, 16};
         for (int heads : new int[] {1, 2, 4, 8}) {
             for (int prefillRanks : sizes) {
                 for (int decodeRanks : sizes) {
-                    List<HeadShare> prefill = new ArrayList<>();
-                    for (int r = 0; r < prefillRanks; r++) {
-                        prefill.add(HeadShare.of(heads, prefillRanks, r));
-                    }
-                    for (int r = 0; r < decodeRanks; r++) {
-                        HeadShare wanted = HeadShare.of(heads, decodeRanks, r);
-                        int next = wanted.first();
-                        for (HeadPairing.Part part : HeadPairing.parts(wanted, r, decodeRanks, prefill)) {
-                            HeadShare source = prefill.get(part.prefillRank());
-                            assertThat(part.firstHead()).isEqualTo(next).isGreaterThanOrEqualTo(source.first());
-                            next += part.heads();
-                            assertThat(next).isLessThanOrEqualTo(source.end());
-                        }
-                        assertThat(next).isEqualTo(wanted.end());
+                    for (int[][] cuts : STAGES) {
+                        requireEachOnce(shares(heads, decodeRanks, cuts[1]), shares(heads, prefillRanks, cuts[0]));
                     }
                 }
             }
         }
     }
 
-    @Test
-    void aLatentCacheIsPulledFromOneRankAndDecodeRanksSpread() {
-        List<HeadShare> prefill = List.of(HeadShare.whole(1), HeadShare.whole(1));
-        for (int rank = 0; rank < 4; rank++) {
-            assertThat(HeadPairing.parts(HeadShare.whole(1), rank, 4, prefill))
-                    .containsExactly(new HeadPairing.Part(rank / 2, 0, 1));
+    /** Where stages begin and where the last one ends, at prefill and at decode. */
+    private static final int[][][] STAGES = {
+        {{0, 5}, {0, 5}}, {{0, 2, 5}, {0, 5}}, {{0, 5}, {0, 1, 5}}, {{0, 2, 5}, {0, 2, 5}}, {{0, 1, 2, 5}, {0, 3, 5}}
+    };
+
+    /** Ranks stage by stage. */
+    private static List<Share> shares(int heads, int ranks, int[] bounds) {
+        List<Share> shares = new ArrayList<>();
+        for (int s = 1; s < bounds.length; s++) {
+            for (int r = 0; r < ranks; r++) {
+                shares.add(new Share(new LayerRange(bounds[s - 1], bounds[s]), HeadShare.of(heads, ranks, r)));
+            }
         }
+        return shares;
+    }
+
+    private static void requireEachOnce(List<Share> decode, List<Share> prefill) {
+        for (int rank = 0; rank < decode.size(); rank++) {
+            Share wanted = decode.get(rank);
+            List<String> taken = new ArrayList<>();
+            List<Integer> sources = new ArrayList<>();
+            for (CachePairing.Part part : CachePairing.parts(decode, rank, prefill)) {
+                Share source = prefill.get(part.prefillRank());
+                sources.add(part.prefillRank());
+                assertThat(source.layers().containsAll(part.layers())).isTrue();
+                assertThat(part.firstHead())
+                        .isGreaterThanOrEqualTo(source.heads().first());
+                assertThat(part.firstHead() + part.heads())
+                        .isLessThanOrEqualTo(source.heads().end());
+                for (int layer = part.layers().first(); layer < part.layers().end(); layer++) {
+                    for (int h = 0; h < part.heads(); h++) {
+                        taken.add(layer + "/" + (part.firstHead() + h));
+                    }
+                }
+            }
+            List<String> all = new ArrayList<>();
+            for (int layer = wanted.layers().first(); layer < wanted.layers().end(); layer++) {
+                for (int h = wanted.heads().first(); h < wanted.heads().end(); h++) {
+                    all.add(layer + "/" + h);
+                }
+            }
+            assertThat(taken).containsExactlyInAnyOrderElementsOf(all);
+            assertThat(sources).doesNotHaveDuplicates();
+        }
+    }
+
+    @Test
+    void aLatentCacheIsPulledFromOneRankAStageAndDecodeRanksSpread() {
+        List<Share> prefill = shares(1, 2, new int[] {0, 3, 5});
+        List<Share> decode = shares(1, 4, new int[] {0, 5});
+        for (int rank = 0; rank < 4; rank++) {
+            assertThat(CachePairing.parts(decode, rank, prefill))
+                    .containsExactly(
+                            new CachePairing.Part(rank / 2, new LayerRange(0, 3), 0, 1),
+                            new CachePairing.Part(2 + rank / 2, new LayerRange(3, 5), 0, 1));
+        }
+    }
+
+    @Test
+    void aLayerThatNoPrefillRankHoldsIsNamed() {
+        List<Share> prefill = shares(1, 1, new int[] {0, 3});
+        assertThatThrownBy(() -> CachePairing.parts(shares(1, 1, new int[] {0, 5}), 0, prefill))
+                .hasMessage("no prefill rank holds layer 3");
     }
 
     @Test
