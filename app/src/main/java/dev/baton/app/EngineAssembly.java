@@ -209,7 +209,7 @@ public final class EngineAssembly implements AutoCloseable {
         ParallelShape shape = options.shape();
         CommunicatorSupplier communicators = share == null
                 ? CommunicatorSupplier.local(shape, options.pipeline().messages(), options.collectiveDeadline())
-                : share.communicators(shape, options.collectiveDeadline());
+                : share.communicators(shape, options.pipeline().messages(), options.collectiveDeadline());
         return loader.startGroups(
                 options,
                 rehearsal.devices(devices.of(dp), dp * shape.replicaRanks()),

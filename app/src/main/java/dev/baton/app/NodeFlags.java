@@ -46,6 +46,9 @@ final class NodeFlags {
             "enable_metrics",
             "skip_server_warmup");
 
+    /** What decides with the flags how ranks work together. */
+    private static final List<String> ENVIRONMENT = List.of(PipelineFlags.PARTITION, ParallelFlags.MAX_TOKENS);
+
     private NodeFlags() {}
 
     /** Whether the flags ask for several JVMs. */
@@ -91,9 +94,6 @@ final class NodeFlags {
                     + " needs --enable-dp-attention: replicas of a whole model do not share hosts; start one server for"
                     + " each and a router in front");
         }
-        if (shape.pipelineParallel() > 1) {
-            throw notYet("--pp-size " + shape.pipelineParallel());
-        }
         if (shape.allToAll() != AllToAll.NONE) {
             throw notYet("--moe-a2a-backend deepep");
         }
@@ -132,6 +132,9 @@ final class NodeFlags {
         Map<String, String> facts = new TreeMap<>();
         facts.put("Baton's version", Baton.VERSION);
         facts.put("the model (config.json and the sizes of its weights)", digest(folder));
+        for (String variable : ENVIRONMENT) {
+            facts.put("the environment's " + variable, System.getenv().getOrDefault(variable, "unset"));
+        }
         for (Map.Entry<String, @Nullable Object> flag : args.asMap().entrySet()) {
             if (!OWN.contains(flag.getKey())) {
                 facts.put("--" + flag.getKey().replace('_', '-'), String.valueOf(flag.getValue()));

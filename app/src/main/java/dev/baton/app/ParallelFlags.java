@@ -11,7 +11,8 @@ import java.util.Locale;
 
 /** The one place where launch flags become a {@link ParallelShape}. */
 final class ParallelFlags {
-    private static final String MAX_TOKENS = "SGLANG_DEEPEP_NUM_MAX_DISPATCH_TOKENS_PER_RANK";
+    /** SGLang's: tokens that a rank may send in one low latency dispatch. */
+    static final String MAX_TOKENS = "SGLANG_DEEPEP_NUM_MAX_DISPATCH_TOKENS_PER_RANK";
 
     private ParallelFlags() {}
 

@@ -34,7 +34,6 @@ final class PipelineFlags {
             }
             return;
         }
-        refuse(stages, shape.nodes() > 1, "--nnodes " + shape.nodes());
         refuse(stages, args.on("enable-two-batch-overlap"), "--enable-two-batch-overlap");
         refuse(stages, args.on("enable-eplb"), "--enable-eplb");
     }

@@ -7,6 +7,7 @@ import dev.baton.app.Questions.Question;
 import java.io.IOException;
 import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -17,6 +18,7 @@ import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
+import java.util.zip.GZIPInputStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -35,9 +37,12 @@ class TwoNodesTest {
     }
 
     private ServerUnderTest node(int rank, String... flags) {
-        List<String> words = new ArrayList<>(List.of(
-                "--nnodes=2", "--node-rank=" + rank, "--dist-init-addr=" + address, "--tp-size=2", "--cpu-threads=1"));
+        List<String> words = new ArrayList<>(
+                List.of("--nnodes=2", "--node-rank=" + rank, "--dist-init-addr=" + address, "--cpu-threads=1"));
         words.addAll(Arrays.asList(flags));
+        if (words.stream().noneMatch(word -> word.startsWith("--pp-size"))) {
+            words.add("--tp-size=2");
+        }
         ServerUnderTest process =
                 ServerUnderTest.serveLater("node" + rank, ServerUnderTest.NANO, words.toArray(String[]::new));
         processes.add(process);
@@ -81,9 +86,26 @@ class TwoNodesTest {
         ServerUnderTest one = node(1, "--skip-server-warmup");
         ServerUnderTest zero = node(0, "--skip-server-warmup").awaitReady();
         one.awaitLine("Health checks are answered at port (\\d+)");
+        assertAnswersAreThoseOfOneProcess(zero, traces, "--tp-size=2");
+        assertThat(files(traces)).hasSize(2);
+        assertThat(files(traces).get(0).toString()).contains("TP-0");
+        assertThat(files(traces).get(1).toString()).contains("TP-1");
+
+        CompletableFuture<HttpResponse<String>> answer = endless(zero);
+        awaitDecoding(zero);
+        one.kill();
+        assertThat(answer.get(30, TimeUnit.SECONDS))
+                .satisfies(reply -> assertThat(reply.statusCode()).isEqualTo(500))
+                .satisfies(reply -> assertThat(reply.body()).contains("node 1 (127.0.0.1:"));
+        assertThat(zero.exitStatus(END)).isEqualTo(1);
+        assertThat(zero.log()).contains("baton: the server has ended: node 1 (127.0.0.1:");
+    }
+
+    /** The same tokens, while every rank is recorded. */
+    private static void assertAnswersAreThoseOfOneProcess(ServerUnderTest zero, Path traces, String... flags) {
         List<Question> questions = Questions.eight().subList(0, 3);
         List<List<Integer>> expected;
-        try (EngineAssembly assembly = Questions.engine("--tp-size=2")) {
+        try (EngineAssembly assembly = Questions.engine(flags)) {
             expected = Questions.ids(Questions.together(assembly.engine(), questions));
         }
         HttpResponse<String> started = zero.post(
@@ -99,26 +121,25 @@ class TwoNodesTest {
             got.add(ids);
         }
         assertThat(got).isEqualTo(expected);
-        assertSeenAlike(traces);
-
-        CompletableFuture<HttpResponse<String>> answer = endless(zero);
-        awaitDecoding(zero);
-        one.kill();
-        assertThat(answer.get(30, TimeUnit.SECONDS))
-                .satisfies(reply -> assertThat(reply.statusCode()).isEqualTo(500))
-                .satisfies(reply -> assertThat(reply.body()).contains("node 1 (127.0.0.1:"));
-        assertThat(zero.exitStatus(END)).isEqualTo(1);
-        assertThat(zero.log()).contains("baton: the server has ended: node 1 (127.0.0.1:");
+        await().atMost(Duration.ofSeconds(30)).until(() -> files(traces).size() == 2);
     }
 
-    /** Each node has written its rank's file, of the same steps. */
-    private static void assertSeenAlike(Path traces) {
-        await().atMost(Duration.ofSeconds(30)).untilAsserted(() -> {
-            List<Path> files = files(traces);
-            assertThat(files).hasSize(2);
-            assertThat(files.get(0).toString()).contains("TP-0");
-            assertThat(files.get(1).toString()).contains("TP-1");
-        });
+    @Test
+    void aPipelineStageANodeAnswersAlikeAndBothEndsRecordTheirMessages(@TempDir Path traces) throws Exception {
+        ServerUnderTest one = node(1, "--skip-server-warmup", "--pp-size=2");
+        ServerUnderTest zero = node(0, "--skip-server-warmup", "--pp-size=2").awaitReady();
+        assertAnswersAreThoseOfOneProcess(zero, traces, "--pp-size=2");
+        List<Path> files = files(traces);
+        String[] sent = {"send_tensor_dict", "recv_tensor_dict"};
+        for (int stage = 0; stage < 2; stage++) {
+            assertThat(files.get(stage).toString()).contains("-TP-0-PP-" + stage);
+            try (GZIPInputStream in = new GZIPInputStream(Files.newInputStream(files.get(stage)))) {
+                assertThat(new String(in.readAllBytes(), StandardCharsets.UTF_8))
+                        .contains("\"" + sent[stage] + "\"", "\"wait_for_peer\"", "\"move_bytes\"");
+            }
+        }
+        zero.terminate();
+        assertThat(one.exitStatus(END)).isZero();
     }
 
     private static List<Path> files(Path folder) throws IOException {

@@ -1,7 +1,6 @@
 package dev.baton.engine.node;
 
 import dev.baton.engine.EngineException;
-import dev.baton.engine.arch.RankCommunicators;
 import dev.baton.engine.arch.StepShape;
 import dev.baton.engine.node.NodeMessages.Kind;
 import dev.baton.engine.parallel.CommunicatorSupplier;
@@ -10,16 +9,11 @@ import dev.baton.engine.parallel.RankShare;
 import dev.baton.engine.schedule.StepPlan;
 import dev.baton.engine.schedule.StepResult;
 import dev.baton.tensor.TensorException;
-import dev.baton.tensor.parallel.Communicator;
-import dev.baton.tensor.parallel.LocalCommunicator;
-import dev.baton.tensor.parallel.NodeCommunicator;
 import dev.baton.tensor.parallel.NodeMesh;
 import java.time.Duration;
 import java.util.HashMap;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -101,53 +95,14 @@ public final class NodeShare implements RankShare, AutoCloseable {
     }
 
     /**
-     * The groups of this node's ranks: in memory where all of a group live here, through the mesh otherwise. Every node
-     * numbers the groups alike, by going through all ranks.
+     * The groups of this node's ranks.
      *
-     * @param deadline how long a rank waits for the others in one collective
+     * @param stageMessages messages that may be under way from one pipeline stage to another
+     * @param deadline how long a rank waits for the others in one collective or message
      */
-    public CommunicatorSupplier communicators(ParallelShape shape, Duration deadline) {
+    public CommunicatorSupplier communicators(ParallelShape shape, int stageMessages, Duration deadline) {
         resultLimit = deadline;
-        Map<List<Integer>, Integer> channels = new LinkedHashMap<>();
-        Map<List<Integer>, List<Communicator>> opened = new HashMap<>();
-        Map<Integer, RankCommunicators> here = new HashMap<>();
-        for (int rank = 0; rank < ranks; rank++) {
-            int self = rank;
-            RankCommunicators groups = CommunicatorSupplier.of(shape, rank, members -> {
-                int channel = channels.computeIfAbsent(members, m -> NodeMessages.CHANNEL + 1 + channels.size());
-                // Of a rank that lives elsewhere, only the numbering matters.
-                return nodeOf(self) == mesh.node()
-                        ? opened.computeIfAbsent(members, m -> group(m, channel, deadline))
-                                .get(members.indexOf(self) - before(members))
-                        : LocalCommunicator.group(members.size(), deadline).getFirst();
-            });
-            if (nodeOf(rank) == mesh.node()) {
-                here.put(rank, groups);
-            }
-        }
-        return (rank, device) -> {
-            if (!device.info().kind().equals("cpu")) {
-                throw new EngineException(
-                        EngineException.Code.CONFIGURATION,
-                        "--nnodes above 1 needs --device cpu: collectives between hosts read host memory");
-            }
-            return Objects.requireNonNull(here.get(rank), () -> "rank " + rank + " lives elsewhere");
-        };
-    }
-
-    /** Ranks of a group that live on nodes before this one; 0 for a group that lives here. */
-    private int before(List<Integer> members) {
-        return (int) members.stream().filter(r -> nodeOf(r) < mesh.node()).count();
-    }
-
-    private List<Communicator> group(List<Integer> members, int channel, Duration deadline) {
-        int[] nodes = members.stream().mapToInt(this::nodeOf).toArray();
-        for (int node : nodes) {
-            if (node != mesh.node()) {
-                return NodeCommunicator.group(mesh, channel, nodes, deadline);
-            }
-        }
-        return LocalCommunicator.group(members.size(), deadline);
+        return NodeCommunicators.open(mesh, shape, this::nodeOf, stageMessages, deadline);
     }
 
     @Override

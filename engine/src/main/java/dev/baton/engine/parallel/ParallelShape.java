@@ -8,6 +8,8 @@ import dev.baton.engine.arch.Shard;
 import dev.baton.engine.arch.Stage;
 import dev.baton.engine.balance.RankExperts;
 import dev.baton.model.config.ModelConfig;
+import java.util.List;
+import java.util.stream.IntStream;
 
 /**
  * How a whole server is spread over ranks: what SGLang's parallel flags say, and the arithmetic that follows. Ranks of
@@ -196,6 +198,13 @@ public record ParallelShape(
     /** Rank within its stage. */
     public int tensorRankOf(int rank) {
         return rank % tensorParallel;
+    }
+
+    /** The ranks of a rank's place in every stage, in the order of the stages. */
+    public List<Integer> ranksOfPlace(int rank) {
+        return IntStream.range(0, pipelineParallel)
+                .mapToObj(stage -> stage * tensorParallel + tensorRankOf(rank))
+                .toList();
     }
 
     /** Attention group of a rank. */

@@ -12,6 +12,7 @@ import dev.baton.engine.forward.GoldenRecording;
 import dev.baton.engine.parallel.LayoutEngine;
 import dev.baton.engine.parallel.LoadOptions;
 import dev.baton.engine.parallel.ParallelShape;
+import dev.baton.engine.parallel.PipelineOptions;
 import dev.baton.engine.parallel.RankGroup;
 import dev.baton.engine.schedule.ForwardMode;
 import dev.baton.engine.schedule.SchedulerConfig;
@@ -67,26 +68,37 @@ class NodeRanksTest {
         }
     }
 
-    static Stream<Arguments> attentionGroups() {
-        ParallelShape two = ParallelShape.tensorParallel(2).withDataParallelAttention(2);
+    static Stream<Arguments> served() {
+        ParallelShape one = ParallelShape.tensorParallel(1);
+        ParallelShape two = ParallelShape.tensorParallel(2);
+        ParallelShape groups = two.withDataParallelAttention(2);
         ParallelShape four = ParallelShape.tensorParallel(4).withDataParallelAttention(2);
         return Stream.of(
-                Arguments.of("a group a node", Golden.QWEN3_MOE, two, 2),
-                Arguments.of("a group a node, ep 2", Golden.DEEPSEEK, two.withExpertParallel(2), 2),
-                Arguments.of("a group over two nodes of four", Golden.LLAMA_GQA, four, 4));
+                Arguments.of("an attention group a node", Golden.QWEN3_MOE, groups, 2),
+                Arguments.of("an attention group a node, ep 2", Golden.DEEPSEEK, groups.withExpertParallel(2), 2),
+                Arguments.of("an attention group over two nodes of four", Golden.LLAMA_GQA, four, 4),
+                Arguments.of("a stage a node", Golden.LLAMA_GQA, one.withPipelineParallel(3), 3),
+                Arguments.of("a stage over two nodes of four", Golden.MIXTRAL, two.withPipelineParallel(2), 4),
+                // Ranks 0 to 2 and 3 to 5: the second stage has a rank on either node.
+                Arguments.of("stages cut by nodes", Golden.DEEPSEEK, groups.withPipelineParallel(3), 2));
     }
 
-    @ParameterizedTest(name = "dp attention, {0}: {1}")
-    @MethodSource("attentionGroups")
-    void attentionGroupsOfOtherNodesAnswerToNodeZero(String name, String model, ParallelShape shape, int nodes)
-            throws Exception {
+    @ParameterizedTest(name = "{0}: {1}")
+    @MethodSource("served")
+    void answersAreTheStoredOnes(String name, String model, ParallelShape shape, int nodes) throws Exception {
         Golden.Answers stored = Golden.answersTwice(model);
         List<int[]> prompts = stored.prompts();
         List<List<Integer>> expected = stored.greedy();
-        LoadOptions options = Golden.options(1).with().shape(shape).build();
+        int microBatches = shape.pipelineParallel();
+        LoadOptions options = Golden.options(1)
+                .with()
+                .shape(shape)
+                .pipeline(new PipelineOptions(List.of(), microBatches, false))
+                .build();
         SchedulerConfig config = SchedulerConfig.DEFAULT.toBuilder()
                 .maxRunningRequests(8)
                 .chunkedPrefillTokens(64)
+                .microBatches(microBatches)
                 .build();
         try (Nodes started = Nodes.start(Golden.folder(model), options, nodes);
                 LayoutEngine server =
@@ -141,8 +153,8 @@ class NodeRanksTest {
             nodes.node(1).runBetweenSteps(rank -> release.get(20, TimeUnit.SECONDS));
             CompletableFuture<StepResult> step = nodes.node(0).run(plan(2));
             nodes.share(1).close();
+            step.whenComplete((result, error) -> release.complete(null));
             failsEverywhere(nodes, step, "node 1", "has ended");
-            release.complete(null);
         }
     }
 

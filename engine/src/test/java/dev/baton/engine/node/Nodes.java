@@ -61,7 +61,7 @@ final class Nodes implements AutoCloseable {
         List<RankGroup> group = loader.startGroups(
                 options,
                 Golden.cpu(CpuKernels.VECTOR, 1),
-                share.communicators(options.shape(), options.collectiveDeadline()),
+                share.communicators(options.shape(), options.pipeline().messages(), options.collectiveDeadline()),
                 share);
         if (follower != null) {
             follower.follow(group, ProfileControl.NONE, spec -> {

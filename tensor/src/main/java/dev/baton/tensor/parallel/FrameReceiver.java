@@ -9,4 +9,7 @@ public interface FrameReceiver {
 
     /** The message has come; its payload lies in what {@link #buffer} gave. */
     void received(int node, Frame frame);
+
+    /** The connection broke before the payload was complete: nothing is written any more to what {@link #buffer} gave. */
+    default void dropped(int node, Frame frame) {}
 }

@@ -17,15 +17,15 @@ import org.jspecify.annotations.Nullable;
 public final class LocalPointToPoint implements PointToPoint {
     /** One direction between two ranks: what one side has posted and the other has not met yet. */
     private static final class Line {
-        private final ArrayDeque<LocalTransfer> sends = new ArrayDeque<>();
-        private final ArrayDeque<LocalTransfer> receives = new ArrayDeque<>();
+        private final ArrayDeque<PostedTransfer> sends = new ArrayDeque<>();
+        private final ArrayDeque<PostedTransfer> receives = new ArrayDeque<>();
     }
 
     /** What the ranks share. */
     private static final class Shared {
         private final Line[][] lines;
         private final int depth;
-        private final long deadlineNanos;
+        private final Duration deadline;
         private final AtomicReference<@Nullable TensorException> failure = new AtomicReference<>();
 
         Shared(int size, int depth, Duration deadline) {
@@ -36,7 +36,7 @@ public final class LocalPointToPoint implements PointToPoint {
                 }
             }
             this.depth = depth;
-            this.deadlineNanos = deadline.toNanos();
+            this.deadline = deadline;
         }
 
         /** Fails every open transfer; the first cause stays. */
@@ -44,7 +44,7 @@ public final class LocalPointToPoint implements PointToPoint {
             failure.compareAndSet(null, cause);
             for (Line[] from : lines) {
                 for (Line line : from) {
-                    List<LocalTransfer> open;
+                    List<PostedTransfer> open;
                     synchronized (line) {
                         open = new ArrayList<>(line.sends);
                         open.addAll(line.receives);
@@ -77,12 +77,16 @@ public final class LocalPointToPoint implements PointToPoint {
                     TensorException.Code.SHAPE,
                     "a group has at least one rank and a depth of at least 1, not " + size + " and " + depth);
         }
+        return List.copyOf(ranks(size, depth, deadline));
+    }
+
+    static List<LocalPointToPoint> ranks(int size, int depth, Duration deadline) {
         Shared shared = new Shared(size, depth, deadline);
-        List<PointToPoint> ranks = new ArrayList<>();
+        List<LocalPointToPoint> ranks = new ArrayList<>();
         for (int r = 0; r < size; r++) {
             ranks.add(new LocalPointToPoint(shared, r));
         }
-        return List.copyOf(ranks);
+        return ranks;
     }
 
     @Override
@@ -103,8 +107,8 @@ public final class LocalPointToPoint implements PointToPoint {
     @Override
     public Transfer send(int peer, List<Tensor> message) {
         requirePeer("send", peer);
-        LocalTransfer mine = new LocalTransfer("send to rank " + peer, message);
-        LocalTransfer other = post(shared.lines[rank][peer], mine, true);
+        PostedTransfer mine = posted("send to rank " + peer, message);
+        PostedTransfer other = post(shared.lines[rank][peer], mine, true);
         if (other != null) {
             move(mine, other);
         }
@@ -114,15 +118,19 @@ public final class LocalPointToPoint implements PointToPoint {
     @Override
     public Transfer receive(int peer, List<Tensor> buffers) {
         requirePeer("receive", peer);
-        LocalTransfer mine = new LocalTransfer("receive from rank " + peer, buffers);
-        LocalTransfer other = post(shared.lines[peer][rank], mine, false);
+        PostedTransfer mine = posted("receive from rank " + peer, buffers);
+        PostedTransfer other = post(shared.lines[peer][rank], mine, false);
         if (other != null) {
             move(other, mine);
         }
         return mine;
     }
 
-    private void requirePeer(String what, int peer) {
+    private PostedTransfer posted(String what, List<Tensor> tensors) {
+        return new PostedTransfer(rank, what, tensors, shared.deadline, shared::fail);
+    }
+
+    void requirePeer(String what, int peer) {
         if (peer < 0 || peer >= size() || peer == rank) {
             throw new TensorException(
                     TensorException.Code.SHAPE,
@@ -132,20 +140,17 @@ public final class LocalPointToPoint implements PointToPoint {
     }
 
     /** Takes the other side's oldest transfer, or leaves this one for it. */
-    private @Nullable LocalTransfer post(Line line, LocalTransfer mine, boolean sends) {
+    private @Nullable PostedTransfer post(Line line, PostedTransfer mine, boolean sends) {
         synchronized (line) {
             TensorException failed = shared.failure.get();
             if (failed != null) {
-                throw again(mine.what, failed);
+                throw mine.again(failed);
             }
-            LocalTransfer other = (sends ? line.receives : line.sends).pollFirst();
+            PostedTransfer other = (sends ? line.receives : line.sends).pollFirst();
             if (other == null) {
-                ArrayDeque<LocalTransfer> own = sends ? line.sends : line.receives;
+                ArrayDeque<PostedTransfer> own = sends ? line.sends : line.receives;
                 if (own.size() == shared.depth) {
-                    throw new TensorException(
-                            TensorException.Code.SHAPE,
-                            "rank " + rank + ", " + mine.what + ": " + shared.depth
-                                    + " are open already; wait for one");
+                    throw mine.tooMany(shared.depth);
                 }
                 own.addLast(mine);
             }
@@ -153,14 +158,10 @@ public final class LocalPointToPoint implements PointToPoint {
         }
     }
 
-    private TensorException again(String what, TensorException cause) {
-        return new TensorException(cause.code(), "rank " + rank + ", " + what + ": " + cause.getMessage(), cause);
-    }
-
     /** Both sides are there: the caller copies for both. */
-    private void move(LocalTransfer send, LocalTransfer receive) {
+    private void move(PostedTransfer send, PostedTransfer receive) {
         long matched = System.nanoTime();
-        String fault = misfit(send.tensors, receive.tensors);
+        String fault = misfit(send.tensors(), receive.tensors());
         if (fault != null) {
             TensorException exception = new TensorException(TensorException.Code.SHAPE, fault);
             send.fail(exception);
@@ -170,8 +171,8 @@ public final class LocalPointToPoint implements PointToPoint {
         }
         long bytes = 0;
         try {
-            for (int i = 0; i < send.tensors.size(); i++) {
-                bytes += copy(send.tensors.get(i), receive.tensors.get(i));
+            for (int i = 0; i < send.tensors().size(); i++) {
+                bytes += copy(send.tensors().get(i), receive.tensors().get(i));
             }
         } catch (RuntimeException e) {
             // The other side's memory is gone: its rank has ended.
@@ -182,10 +183,12 @@ public final class LocalPointToPoint implements PointToPoint {
             shared.fail(exception);
             throw exception;
         }
-        int rows = rows(send.tensors.getFirst());
+        int rows = PostedTransfer.rows(send.tensors().getFirst());
         long done = System.nanoTime();
-        send.end(new Transfer.Moved(rows, bytes, send.posted, matched, done));
-        receive.end(new Transfer.Moved(rows, bytes, receive.posted, matched, done));
+        for (PostedTransfer side : List.of(send, receive)) {
+            side.match(matched);
+            side.end(rows, bytes, done);
+        }
     }
 
     private static @Nullable String misfit(List<Tensor> message, List<Tensor> buffers) {
@@ -196,16 +199,13 @@ public final class LocalPointToPoint implements PointToPoint {
             Tensor from = message.get(i);
             Tensor to = buffers.get(i);
             boolean wide = from.dimensions() > 1 || to.dimensions() > 1;
-            if (from.dtype() != to.dtype() || rows(from) > rows(to) || wide && from.columns() != to.columns()) {
+            if (from.dtype() != to.dtype()
+                    || PostedTransfer.rows(from) > PostedTransfer.rows(to)
+                    || wide && from.columns() != to.columns()) {
                 return "tensor " + i + " of the message is " + from + ", its buffer " + to;
             }
         }
         return null;
-    }
-
-    /** Rows of a matrix, elements of a vector. */
-    private static int rows(Tensor x) {
-        return x.dimensions() == 1 ? x.columns() : x.rows();
     }
 
     /** Returns the bytes copied. */
@@ -226,6 +226,11 @@ public final class LocalPointToPoint implements PointToPoint {
         return from.elements() * bytes;
     }
 
+    /** Fails the group, because another one that its ranks need has failed. */
+    void fail(TensorException cause) {
+        shared.fail(cause);
+    }
+
     @Override
     public void abort(Throwable cause) {
         shared.fail(new TensorException(TensorException.Code.PEER, "rank " + rank + " failed: " + cause, cause));
@@ -235,58 +240,6 @@ public final class LocalPointToPoint implements PointToPoint {
     public void close() {
         if (size() > 1) {
             shared.fail(new TensorException(TensorException.Code.PEER, "rank " + rank + " has left the group"));
-        }
-    }
-
-    /** One side of a message. */
-    private final class LocalTransfer implements Transfer {
-        private final String what;
-        private final List<Tensor> tensors;
-        private final long posted = System.nanoTime();
-        private final Completion completion = new Completion();
-        private volatile @Nullable Moved moved;
-        private volatile @Nullable TensorException failure;
-
-        LocalTransfer(String what, List<Tensor> tensors) {
-            if (tensors.isEmpty()) {
-                throw new TensorException(TensorException.Code.SHAPE, what + ": a message has at least one tensor");
-            }
-            this.what = what;
-            this.tensors = List.copyOf(tensors);
-        }
-
-        void end(Moved result) {
-            moved = result;
-            completion.complete();
-        }
-
-        void fail(TensorException cause) {
-            failure = cause;
-            completion.complete();
-        }
-
-        @Override
-        public boolean isDone() {
-            return completion.isComplete();
-        }
-
-        @Override
-        public Moved await() {
-            if (!completion.await(shared.deadlineNanos)) {
-                shared.fail(new TensorException(
-                        TensorException.Code.PEER,
-                        "rank " + rank + " waited " + Duration.ofNanos(shared.deadlineNanos) + " in " + what));
-                // A move that had begun ends; one that had not has failed now.
-                completion.await(shared.deadlineNanos);
-            }
-            Moved result = moved;
-            if (result != null) {
-                return result;
-            }
-            TensorException cause = failure;
-            throw cause == null
-                    ? new TensorException(TensorException.Code.PEER, "rank " + rank + ", " + what + " does not end")
-                    : again(what, cause);
         }
     }
 }

@@ -6,9 +6,11 @@ import java.net.StandardSocketOptions;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.SocketChannel;
+import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.zip.CRC32C;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One connection to another node: any thread writes, one reads. A message is a header of 48 bytes and a payload; little
@@ -33,6 +35,7 @@ final class NodeLink implements AutoCloseable {
     private final ByteBuffer out = little(HEADER_BYTES);
     private final ByteBuffer[] parts = new ByteBuffer[2];
     private final ByteBuffer in = little(HEADER_BYTES);
+    private @Nullable Thread reader;
     private volatile long heardNanos = System.nanoTime();
     /** The peer has said that it ends: what follows is no failure. */
     private volatile boolean ended;
@@ -71,6 +74,24 @@ final class NodeLink implements AutoCloseable {
 
     boolean hasEnded() {
         return ended;
+    }
+
+    /** Which thread reads; told once, before anybody writes. */
+    void readBy(Thread thread) {
+        reader = thread;
+    }
+
+    /** Waits until everything the peer has sent has been read and the connection is known to be broken. */
+    void awaitRead(Duration limit) {
+        Thread thread = reader;
+        if (thread == null || thread == Thread.currentThread()) {
+            return;
+        }
+        try {
+            thread.join(limit);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
     }
 
     /** Sends a message and its payload, {@code frame.bytes()} from the buffer's position on. */

@@ -31,6 +31,7 @@ public final class NodeMesh implements AutoCloseable {
     private static final int BYE = 3;
     private static final int LONGEST_TEXT = 16 << 10;
     private static final long PING_NANOS = 1_000_000_000L;
+    private static final Duration LAST_WORDS = Duration.ofMillis(500);
     private static final ByteBuffer NOTHING = ByteBuffer.allocate(0);
 
     private final int node;
@@ -88,7 +89,10 @@ public final class NodeMesh implements AutoCloseable {
     private void start() {
         for (NodeLink link : links) {
             if (link != null) {
-                Thread.ofPlatform().daemon().name("node-link-" + link.node()).start(() -> read(link));
+                link.readBy(Thread.ofPlatform()
+                        .daemon()
+                        .name("node-link-" + link.node())
+                        .start(() -> read(link)));
             }
         }
         // Two threads: a ping blocks while a node does not read, and that is what the watch must notice.
@@ -151,7 +155,7 @@ public final class NodeMesh implements AutoCloseable {
         try {
             link.send(frame, payload);
         } catch (IOException e) {
-            lost(link, e);
+            unwritable(link, e);
             throwIfOver();
         }
     }
@@ -177,8 +181,7 @@ public final class NodeMesh implements AutoCloseable {
                         return;
                     }
                     if (frame.bytes() > 0) {
-                        ByteBuffer buffer = receiver.buffer(link.node(), frame);
-                        link.read(buffer.slice(buffer.position(), Math.toIntExact(frame.bytes())));
+                        read(link, frame, receiver);
                     }
                     receiver.received(link.node(), frame);
                 }
@@ -187,6 +190,16 @@ public final class NodeMesh implements AutoCloseable {
             lost(link, e);
         } catch (RuntimeException e) {
             fail("a message of " + link.name() + " was not understood: " + e, e);
+        }
+    }
+
+    private static void read(NodeLink link, Frame frame, FrameReceiver receiver) throws IOException {
+        ByteBuffer buffer = receiver.buffer(link.node(), frame);
+        try {
+            link.read(buffer.slice(buffer.position(), Math.toIntExact(frame.bytes())));
+        } catch (IOException | RuntimeException e) {
+            receiver.dropped(link.node(), frame);
+            throw e;
         }
     }
 
@@ -219,6 +232,12 @@ public final class NodeMesh implements AutoCloseable {
         } else {
             over(new End(link.name() + ": " + text, -1, null), false);
         }
+    }
+
+    /** A peer that cannot be written to may have said why: its last words are read first. */
+    private void unwritable(NodeLink link, IOException e) {
+        link.awaitRead(LAST_WORDS);
+        lost(link, e);
     }
 
     private void lost(NodeLink link, IOException e) {
@@ -286,7 +305,7 @@ public final class NodeMesh implements AutoCloseable {
         try {
             link.trySend(Frame.message(OWN_CHANNEL, PING, 0), NOTHING.duplicate(), 0);
         } catch (IOException e) {
-            lost(link, e);
+            unwritable(link, e);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
