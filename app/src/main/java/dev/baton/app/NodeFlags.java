@@ -1,7 +1,6 @@
 package dev.baton.app;
 
 import dev.baton.engine.EngineException;
-import dev.baton.engine.arch.AllToAll;
 import dev.baton.engine.node.NodeJoin;
 import dev.baton.engine.node.NodeOptions;
 import dev.baton.engine.node.NodeShare;
@@ -93,9 +92,6 @@ final class NodeFlags {
             throw invalid("--dp-size " + shape.dataParallel() + " with --nnodes " + shape.nodes()
                     + " needs --enable-dp-attention: replicas of a whole model do not share hosts; start one server for"
                     + " each and a router in front");
-        }
-        if (shape.allToAll() != AllToAll.NONE) {
-            throw notYet("--moe-a2a-backend deepep");
         }
         if (args.text("device").equals("cuda")) {
             throw notYet("--device cuda");

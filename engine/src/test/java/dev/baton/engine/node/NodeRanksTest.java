@@ -4,6 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.baton.engine.EngineException;
+import dev.baton.engine.arch.AllToAll;
+import dev.baton.engine.arch.DispatchOptions;
+import dev.baton.engine.arch.DispatchOptions.Overlap;
+import dev.baton.engine.arch.WireFormat;
 import dev.baton.engine.forward.DirectRun;
 import dev.baton.engine.forward.Golden;
 import dev.baton.engine.forward.GoldenCheck;
@@ -26,6 +30,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** Ranks on several nodes compute what ranks of one JVM compute. */
@@ -77,6 +82,13 @@ class NodeRanksTest {
                 Arguments.of("an attention group a node", Golden.QWEN3_MOE, groups, 2),
                 Arguments.of("an attention group a node, ep 2", Golden.DEEPSEEK, groups.withExpertParallel(2), 2),
                 Arguments.of("an attention group over two nodes of four", Golden.LLAMA_GQA, four, 4),
+                Arguments.of("dispatch", Golden.QWEN3_MOE, two.withAllToAll(AllToAll.NORMAL), 2),
+                Arguments.of("low latency dispatch, four ranks", Golden.DEEPSEEK, four.withAllToAll(AllToAll.AUTO), 2),
+                Arguments.of(
+                        "dispatch within stages over nodes of one rank",
+                        Golden.DEEPSEEK_V2,
+                        groups.withAllToAll(AllToAll.AUTO).withPipelineParallel(2),
+                        4),
                 Arguments.of("a stage a node", Golden.LLAMA_GQA, one.withPipelineParallel(3), 3),
                 Arguments.of("a stage over two nodes of four", Golden.MIXTRAL, two.withPipelineParallel(2), 4),
                 // Ranks 0 to 2 and 3 to 5: the second stage has a rank on either node.
@@ -86,6 +98,18 @@ class NodeRanksTest {
     @ParameterizedTest(name = "{0}: {1}")
     @MethodSource("served")
     void answersAreTheStoredOnes(String name, String model, ParallelShape shape, int nodes) throws Exception {
+        requireStoredAnswers(model, shape, nodes, Overlap.NONE);
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = "NONE", mode = EnumSource.Mode.EXCLUDE)
+    void whatIsComputedWhileTokensTravelToOtherNodesChangesNothing(Overlap overlap) throws Exception {
+        ParallelShape groups = ParallelShape.tensorParallel(2).withDataParallelAttention(2);
+        requireStoredAnswers(Golden.DEEPSEEK, groups.withAllToAll(AllToAll.AUTO), 2, overlap);
+    }
+
+    private static void requireStoredAnswers(String model, ParallelShape shape, int nodes, Overlap overlap)
+            throws Exception {
         Golden.Answers stored = Golden.answersTwice(model);
         List<int[]> prompts = stored.prompts();
         List<List<Integer>> expected = stored.greedy();
@@ -94,6 +118,7 @@ class NodeRanksTest {
                 .with()
                 .shape(shape)
                 .pipeline(new PipelineOptions(List.of(), microBatches, false))
+                .dispatch(new DispatchOptions(WireFormat.F32, 32, overlap))
                 .build();
         SchedulerConfig config = SchedulerConfig.DEFAULT.toBuilder()
                 .maxRunningRequests(8)

@@ -7,6 +7,7 @@ import dev.baton.tensor.parallel.NodeGroup.Call;
 import dev.baton.tensor.parallel.NodeGroup.Operation;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -28,8 +29,8 @@ public final class NodeCommunicator implements Communicator {
     private final int size;
     private final int[] others;
     private final RankSum sum;
-    /** Every rank's elements in the collective at hand. */
-    private final @Nullable Tensor[] met;
+    /** Every rank's call in the collective at hand. */
+    private final @Nullable Call[] met;
 
     private final Tensor[] inputs;
     private final Tensor[] targets;
@@ -43,7 +44,7 @@ public final class NodeCommunicator implements Communicator {
         this.size = group.size();
         this.others = group.otherNodes();
         this.sum = new RankSum(size);
-        this.met = new Tensor[size];
+        this.met = new Call[size];
         this.inputs = new Tensor[size];
         this.targets = new Tensor[group.count()];
     }
@@ -133,6 +134,77 @@ public final class NodeCommunicator implements Communicator {
         group.part(rank, Operation.REDUCE_SCATTER);
     }
 
+    /** A node gets the rows of its own ranks, and before them how many there are for each. */
+    @Override
+    public void allToAll(Tensor x, int[] sendRows, Tensor out, int[] receiveRows) {
+        if (x.columns() != out.columns() || x.dtype() != out.dtype()) {
+            throw LocalCommunicator.mismatch("allToAll", "both must have the same columns and type", x, out);
+        }
+        sequence++;
+        Call call = new Call(Operation.ALL_TO_ALL, 0, x.dtype(), 0, x.columns(), x, sendRows);
+        for (int node : others) {
+            int first = group.firstOf(node);
+            int count = group.countOf(node);
+            Tensor there = x.rowRange(rows(sendRows, 0, first), rows(sendRows, first, first + count));
+            group.send(node, rank, sequence, call, counts(sendRows, first, count), bytes(there));
+        }
+        group.meet(rank, sequence, call, met);
+        long to = 0;
+        for (int r = 0; r < size; r++) {
+            int[] theirs = call(r).rowCounts();
+            // Of a rank elsewhere only this node's part has come.
+            int mine = group.isHere(r) ? rank : rank - group.first();
+            Tensor from = call(r).elements();
+            long skipped = rows(theirs, 0, mine);
+            int rows = theirs[mine];
+            if (rows != receiveRows[r] || to + rows > out.rows() || skipped + rows > from.rows()) {
+                throw refuse("rank " + rank + " expects " + receiveRows[r] + " rows of rank " + r
+                        + " in allToAll and has room for " + (out.rows() - to) + ", rank " + r + " sends " + rows
+                        + " from row " + skipped + " of " + from);
+            }
+            if (rows > 0) {
+                LocalCommunicator.copyRows(from.rowRange(skipped, rows), out, to);
+            }
+            to += rows;
+        }
+        group.part(rank, Operation.ALL_TO_ALL);
+    }
+
+    @Override
+    public void exchangeCounts(int[] send, int[] receive) {
+        sequence++;
+        Call call = new Call(Operation.EXCHANGE_COUNTS, 0, DType.I32, 0, 0, null, send);
+        for (int node : others) {
+            group.send(node, rank, sequence, call, counts(send, group.firstOf(node), group.countOf(node)));
+        }
+        group.meet(rank, sequence, call, met);
+        for (int r = 0; r < size; r++) {
+            receive[r] = call(r).rowCounts()[group.isHere(r) ? rank : rank - group.first()];
+        }
+        group.part(rank, Operation.EXCHANGE_COUNTS);
+    }
+
+    private static long rows(int[] counts, int from, int to) {
+        long rows = 0;
+        for (int r = from; r < to; r++) {
+            rows += counts[r];
+        }
+        return rows;
+    }
+
+    private static ByteBuffer counts(int[] all, int first, int count) {
+        ByteBuffer bytes = ByteBuffer.allocate(4 * count).order(ByteOrder.nativeOrder());
+        bytes.asIntBuffer().put(all, first, count);
+        return bytes;
+    }
+
+    /** Ends the mesh, because the ranks do not do the same. */
+    private TensorException refuse(String message) {
+        TensorException exception = new TensorException(TensorException.Code.SHAPE, message);
+        group.mesh().fail(message, exception);
+        return exception;
+    }
+
     /** The root's elements go to every other node once; the other ranks say that they are there. */
     @Override
     public void broadcast(Tensor x, int root) {
@@ -141,14 +213,14 @@ public final class NodeCommunicator implements Communicator {
         }
         sendToAll(call(Operation.BROADCAST, root, x, rank == root ? x : null));
         if (rank != root) {
-            LocalCommunicator.copyRows(Objects.requireNonNull(met[root]), x, 0);
+            LocalCommunicator.copyRows(call(root).elements(), x, 0);
         }
         group.part(rank, Operation.BROADCAST);
     }
 
     @Override
     public void barrier() {
-        sendToAll(new Call(Operation.BARRIER, 0, DType.F32, 0, 0, null));
+        sendToAll(new Call(Operation.BARRIER, 0, DType.F32, 0, 0, null, null));
         // Until here the others may still read this rank's call.
         group.part(rank, Operation.BARRIER);
     }
@@ -165,7 +237,7 @@ public final class NodeCommunicator implements Communicator {
     }
 
     private static Call call(Operation operation, int root, Tensor shape, @Nullable Tensor elements) {
-        return new Call(operation, root, shape.dtype(), shape.rows(), shape.columns(), elements);
+        return new Call(operation, root, shape.dtype(), shape.rows(), shape.columns(), elements, null);
     }
 
     /** One message to every other node, then everyone's calls in {@link #met}. */
@@ -179,9 +251,13 @@ public final class NodeCommunicator implements Communicator {
         group.meet(rank, sequence, call, met);
     }
 
+    private Call call(int r) {
+        return Objects.requireNonNull(met[r]);
+    }
+
     private void elements() {
         for (int r = 0; r < size; r++) {
-            inputs[r] = Objects.requireNonNull(met[r], "a rank sent no elements");
+            inputs[r] = call(r).elements();
         }
     }
 

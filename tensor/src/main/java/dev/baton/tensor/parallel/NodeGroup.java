@@ -5,6 +5,7 @@ import dev.baton.tensor.Tensor;
 import dev.baton.tensor.TensorException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -32,6 +33,8 @@ final class NodeGroup implements FrameReceiver {
         ALL_GATHER("allGather"),
         REDUCE_SCATTER("reduceScatter"),
         BROADCAST("broadcast"),
+        ALL_TO_ALL("allToAll"),
+        EXCHANGE_COUNTS("exchangeCounts"),
         BARRIER("barrier");
 
         private final String label;
@@ -43,14 +46,21 @@ final class NodeGroup implements FrameReceiver {
         String label() {
             return label;
         }
+
+        /** Whether every rank gets something else: a message begins with how many rows are for whom. */
+        boolean counts() {
+            return this == ALL_TO_ALL || this == EXCHANGE_COUNTS;
+        }
     }
 
     /**
      * One rank's part in a collective.
      *
      * @param root of a broadcast; 0 otherwise
-     * @param rows shape that all ranks must agree on
+     * @param rows shape that all ranks must agree on; 0 where each may have its own
      * @param tensor the rank's elements, as far as they matter here; null for none
+     * @param counts rows for each rank of the group, of a rank elsewhere for each rank of this node; null where all get the
+     *     same
      */
     record Call(
             Operation operation,
@@ -58,7 +68,8 @@ final class NodeGroup implements FrameReceiver {
             DType dtype,
             int rows,
             int columns,
-            @Nullable Tensor tensor) {
+            @Nullable Tensor tensor,
+            int @Nullable [] counts) {
         boolean agreesWith(Call other) {
             return operation == other.operation
                     && root == other.root
@@ -69,6 +80,10 @@ final class NodeGroup implements FrameReceiver {
 
         Tensor elements() {
             return Objects.requireNonNull(tensor, "no elements came with the call");
+        }
+
+        int[] rowCounts() {
+            return Objects.requireNonNull(counts, "no counts came with the call");
         }
 
         @Override
@@ -159,6 +174,10 @@ final class NodeGroup implements FrameReceiver {
         return count;
     }
 
+    boolean isHere(int rank) {
+        return nodeOf[rank] == mesh.node();
+    }
+
     /** First rank of a node. */
     int firstOf(int node) {
         int rank = 0;
@@ -186,7 +205,7 @@ final class NodeGroup implements FrameReceiver {
     }
 
     /** Sends a rank's call to another node. */
-    void send(int node, int rank, long sequence, Call call, ByteBuffer payload) {
+    void send(int node, int rank, long sequence, Call call, ByteBuffer... payload) {
         Frame frame = new Frame(
                 channel,
                 call.operation().ordinal() | call.root() << 8,
@@ -195,7 +214,7 @@ final class NodeGroup implements FrameReceiver {
                 call.dtype().ordinal(),
                 call.rows(),
                 call.columns(),
-                payload.remaining());
+                Arrays.stream(payload).mapToLong(ByteBuffer::remaining).sum());
         mesh.send(node, frame, payload);
     }
 
@@ -203,9 +222,9 @@ final class NodeGroup implements FrameReceiver {
      * Shows a call to the other ranks of this node, waits for everyone's, and checks that all mean the same.
      *
      * @param sequence this rank's collectives so far, this one included
-     * @param all [P] filled with the elements of every rank; null where none came
+     * @param all [P] filled with the calls of every rank
      */
-    void meet(int rank, long sequence, Call call, @Nullable Tensor[] all) {
+    void meet(int rank, long sequence, Call call, @Nullable Call[] all) {
         calls.set(rank - first, call);
         local.await(rank - first, call.operation().label());
         if (!arrivals.await(rank - first, sequence)) {
@@ -226,7 +245,7 @@ final class NodeGroup implements FrameReceiver {
                 mesh.fail(String.valueOf(exception.getMessage()), exception);
                 throw exception;
             }
-            all[r] = other.tensor();
+            all[r] = other;
         }
     }
 
@@ -266,12 +285,26 @@ final class NodeGroup implements FrameReceiver {
     public void received(int node, Frame frame) {
         Remote remote = remote(node, frame);
         int slot = (int) (frame.sequence() & 1);
-        DType dtype = DTYPES[frame.dtype()];
-        Tensor elements = elements(remote.memory[slot], dtype, frame);
-        remote.calls[slot] = new Call(
-                OPERATIONS[frame.kind() & 0xFF], frame.kind() >>> 8, dtype, frame.rows(), frame.columns(), elements);
+        remote.calls[slot] = call(remote.memory[slot], frame);
         remote.received = frame.sequence();
         arrivals.wakeAll();
+    }
+
+    private Call call(MemorySegment memory, Frame frame) {
+        Operation operation = OPERATIONS[frame.kind() & 0xFF];
+        DType dtype = DTYPES[frame.dtype()];
+        int[] counts = null;
+        Tensor elements;
+        if (operation.counts()) {
+            long countBytes = 4L * count;
+            counts = memory.asSlice(0, countBytes).toArray(ValueLayout.JAVA_INT);
+            long rows = frame.columns() == 0 ? 0 : (frame.bytes() - countBytes) / frame.columns() / dtype.bytes();
+            elements =
+                    Tensor.dense(memory.asSlice(countBytes, frame.bytes() - countBytes), dtype, rows, frame.columns());
+        } else {
+            elements = elements(memory, dtype, frame);
+        }
+        return new Call(operation, frame.kind() >>> 8, dtype, frame.rows(), frame.columns(), elements, counts);
     }
 
     /** No payload is no elements, unless the shape says that there are none. */

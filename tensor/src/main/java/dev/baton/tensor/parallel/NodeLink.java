@@ -33,7 +33,6 @@ final class NodeLink implements AutoCloseable {
     private final String name;
     private final ReentrantLock writing = new ReentrantLock();
     private final ByteBuffer out = little(HEADER_BYTES);
-    private final ByteBuffer[] parts = new ByteBuffer[2];
     private final ByteBuffer in = little(HEADER_BYTES);
     private @Nullable Thread reader;
     private volatile long heardNanos = System.nanoTime();
@@ -94,8 +93,8 @@ final class NodeLink implements AutoCloseable {
         }
     }
 
-    /** Sends a message and its payload, {@code frame.bytes()} from the buffer's position on. */
-    void send(Frame frame, ByteBuffer payload) throws IOException {
+    /** Sends a message and its payload, {@code frame.bytes()} of the buffers together, from their positions on. */
+    void send(Frame frame, ByteBuffer... payload) throws IOException {
         writing.lock();
         try {
             write(frame, payload);
@@ -117,20 +116,30 @@ final class NodeLink implements AutoCloseable {
         }
     }
 
-    private void write(Frame frame, ByteBuffer payload) throws IOException {
-        if (payload.remaining() != frame.bytes()) {
-            throw new IllegalArgumentException("payload of " + payload.remaining() + " bytes for " + frame);
+    private void write(Frame frame, ByteBuffer... payload) throws IOException {
+        long bytes = remaining(payload);
+        if (bytes != frame.bytes()) {
+            throw new IllegalArgumentException("payload of " + bytes + " bytes for " + frame);
         }
         out.clear();
         out.putInt(MAGIC).putInt(frame.channel()).putInt(frame.kind()).putInt(frame.source());
         out.putLong(frame.sequence());
         out.putInt(frame.dtype()).putInt(frame.rows()).putInt(frame.columns()).putLong(frame.bytes());
         out.putInt(crc(out.duplicate().flip())).flip();
+        ByteBuffer[] parts = new ByteBuffer[1 + payload.length];
         parts[0] = out;
-        parts[1] = payload;
-        while (out.hasRemaining() || payload.hasRemaining()) {
-            socket.write(parts, 0, payload.hasRemaining() ? 2 : 1);
+        System.arraycopy(payload, 0, parts, 1, payload.length);
+        for (long left = out.remaining() + bytes; left > 0; ) {
+            left -= socket.write(parts);
         }
+    }
+
+    private static long remaining(ByteBuffer[] payload) {
+        long bytes = 0;
+        for (ByteBuffer part : payload) {
+            bytes += part.remaining();
+        }
+        return bytes;
     }
 
     /**

@@ -143,10 +143,10 @@ public final class NodeMesh implements AutoCloseable {
     /**
      * Sends a message to another node; returns when it has been handed to the system.
      *
-     * @param payload {@code frame.bytes()} from its position on; free again on return
+     * @param payload {@code frame.bytes()} of all together, from their positions on; free again on return
      * @throws TensorException PEER when the mesh is over
      */
-    public void send(int to, Frame frame, ByteBuffer payload) {
+    public void send(int to, Frame frame, ByteBuffer... payload) {
         NodeLink link = links[to];
         if (link == null) {
             throw new IllegalArgumentException("node " + to + " is this one");

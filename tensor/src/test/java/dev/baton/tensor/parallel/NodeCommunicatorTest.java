@@ -21,6 +21,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -78,7 +79,7 @@ class NodeCommunicatorTest {
             int rows = same.nextInt(5);
             int columns = 1 + same.nextInt(70);
             int stride = columns + same.nextInt(2) * 9;
-            int kind = same.nextInt(5);
+            int kind = same.nextInt(7);
             int root = same.nextInt(c.size());
             long mine = seed * 1000 + i * 10L + c.rank();
             Tensor x = random(arena, mine, rows, columns, stride);
@@ -88,6 +89,8 @@ class NodeCommunicatorTest {
                 case 1 -> c.broadcast(x, root);
                 case 2 -> c.allGather(x, large);
                 case 3 -> c.reduceScatter(large, x);
+                case 4 -> seen.addAll(counts(c, mine));
+                case 5 -> seen.addAll(values(scattered(c, arena, mine, columns, stride)));
                 default -> c.barrier();
             }
             seen.addAll(values(x));
@@ -96,6 +99,28 @@ class NodeCommunicatorTest {
             }
         }
         return seen;
+    }
+
+    /** How many rows a rank has for each other one: seldom the same, often none. */
+    private static int[] rowsFor(Communicator c, long seed) {
+        return new Random(seed).ints(c.size(), -2, 5).map(n -> Math.max(0, n)).toArray();
+    }
+
+    private static List<Float> counts(Communicator c, long seed) {
+        int[] received = new int[c.size()];
+        c.exchangeCounts(rowsFor(c, seed), received);
+        return IntStream.of(received).mapToObj(n -> (float) n).toList();
+    }
+
+    /** What all ranks have for this one. */
+    private static Tensor scattered(Communicator c, Arena arena, long seed, int columns, int stride) {
+        int[] send = rowsFor(c, seed);
+        int[] receive = new int[c.size()];
+        c.exchangeCounts(send, receive);
+        Tensor x = random(arena, seed, IntStream.of(send).sum(), columns, stride);
+        Tensor out = random(arena, 1, IntStream.of(receive).sum() + 1, columns, columns);
+        c.allToAll(x, send, out, receive);
+        return out;
     }
 
     @ParameterizedTest
@@ -267,6 +292,23 @@ class NodeCommunicatorTest {
                     .isInstanceOf(TensorException.class)
                     .hasMessageContaining("calls allReduce of F32[2, ");
             expectPeer(barrier(group.get(1)), "calls allReduce of F32[2, ");
+        }
+    }
+
+    @Test
+    void rowsThatNobodyExpectsAreRefusedOnBothNodes() throws Exception {
+        try (Meshes meshes = Meshes.connected(2, LONG)) {
+            List<Communicator> group = meshes.group(0, new int[] {1, 1}, LONG);
+            assertThatThrownBy(() -> run(group, (c, arena) -> {
+                        int[] rows = {1, 1};
+                        int[] expected = {1, c.rank() == 1 ? 1 : 2};
+                        c.allToAll(random(arena, 0, 2, 3, 3), rows, random(arena, 0, 4, 3, 3), expected);
+                        return true;
+                    }))
+                    .isInstanceOf(ExecutionException.class)
+                    .cause()
+                    .hasMessageContaining("expects 2 rows of rank 1 in allToAll");
+            expectPeer(barrier(group.get(1)), "expects 2 rows of rank 1 in allToAll");
         }
     }
 
