@@ -9,7 +9,7 @@ import dev.baton.tensor.AttentionBatch;
 import dev.baton.tensor.Tensor;
 import dev.baton.tensor.TensorException;
 
-/** Attention over a paged cache: how many blocks share a context, and the two kernels. */
+/** Attention over a paged cache: which kernel takes it, and how many blocks share a context. */
 final class CudaAttention {
     /** As in attention.cu. */
     private static final int HEADS = 8;
@@ -20,11 +20,28 @@ final class CudaAttention {
     private static final int FLASH_ROWS = 64;
 
     private static final int FLASH_ROUND = 64;
+    /** As in latent.cu: elements of a key and a value, the two forms of its kernel. */
+    private static final int LATENT_KEY = 576;
+
+    private static final int LATENT_VALUE = 512;
+    private static final LatentKernel LATENT_FEW = new LatentKernel(16, 64, 2);
+    private static final LatentKernel LATENT_MANY = new LatentKernel(64, 32, 3);
     private static final int MOST_SPLITS = 64;
     /** From so many rounds a block on, more blocks pay although they join through the device's memory. */
     private static final int MANY_ROUNDS = 8;
     /** Blocks that a multiprocessor should have at least, so that its memory requests overlap. */
     private static final int BLOCKS_PER_MULTIPROCESSOR = 8;
+
+    /** Query rows of a block, positions of a round, rounds in shared memory. */
+    private record LatentKernel(int rows, int round, int stages) {
+        String title() {
+            return "latent_" + rows;
+        }
+
+        int sharedBytes() {
+            return 2 * LATENT_KEY * (rows + stages * round) + rows * (2 * round + 16);
+        }
+    }
 
     private final GpuInfo gpu;
     private final Launch launch;
@@ -60,8 +77,12 @@ final class CudaAttention {
         if (tokens == 0) {
             return;
         }
-        if (isFlash(q, keys, headDim, valueDim, out)) {
-            flash(q, keys, values, batch, heads, kvHeads, headDim, scale, out);
+        if (isFlash(q, keys, values, headDim, valueDim, out)) {
+            flash(q, keys, values, batch, heads, kvHeads, headDim, valueDim, scale, out);
+            return;
+        }
+        if (kvHeads == 1 && isLatent(q, keys, values, headDim, valueDim, out)) {
+            latent(q, keys, batch, heads, scale, out);
             return;
         }
         int blocks = kvHeads * ((heads / kvHeads + HEADS - 1) / HEADS);
@@ -72,12 +93,8 @@ final class CudaAttention {
         put(q);
         put(keys);
         put(values);
-        launch.put(batch.queryStart().memory().address())
-                .put(batch.contextLengths().memory().address())
-                .put(batch.rows().memory().address())
-                .put(batch.slotTable().memory().address())
-                .put(batch.slotTable().rowStride())
-                .put(partial)
+        put(batch);
+        launch.put(partial)
                 .put(batch.sequences())
                 .put(heads)
                 .put(kvHeads)
@@ -98,18 +115,62 @@ final class CudaAttention {
                 .run(kernels.get(Source.ATTENTION, "join_" + Kernels.type(out.dtype())), out.rows(), heads, 1, 0);
     }
 
-    /** The kernels with tensor cores take BF16, heads of 64 or 128, and rows on 16-byte boundaries. */
-    private static boolean isFlash(Tensor q, Tensor keys, int headDim, int valueDim, Tensor out) {
+    /** What all kernels with tensor cores take: BF16 and rows on 16-byte boundaries. */
+    private static boolean isWide(Tensor q, Tensor keys, Tensor values, Tensor out) {
         return q.dtype() == DType.BF16
                 && keys.dtype() == DType.BF16
                 && out.dtype() == DType.BF16
-                && headDim == valueDim
-                && (headDim == 64 || headDim == 128)
-                && q.rowStride() % 2 == 0
-                && out.rowStride() % 2 == 0
-                && (q.memory().address() | out.memory().address()) % 4 == 0
-                && keys.rowStride() % 8 == 0
-                && keys.memory().address() % 16 == 0;
+                && (q.rowStride() | keys.rowStride() | values.rowStride() | out.rowStride()) % 8 == 0
+                && (q.memory().address()
+                                        | keys.memory().address()
+                                        | values.memory().address()
+                                        | out.memory().address())
+                                % 16
+                        == 0;
+    }
+
+    /** Heads of 64 or 128, and latent attention's expanded ones of 192 with values of 128. */
+    private static boolean isFlash(Tensor q, Tensor keys, Tensor values, int headDim, int valueDim, Tensor out) {
+        boolean equal = headDim == valueDim && (headDim == 64 || headDim == 128);
+        return (equal || headDim == 192 && valueDim == 128) && isWide(q, keys, values, out);
+    }
+
+    /** The latent cache of DeepSeek's models, and a GPU with room for its tiles. */
+    private boolean isLatent(Tensor q, Tensor keys, Tensor values, int headDim, int valueDim, Tensor out) {
+        return headDim == LATENT_KEY
+                && valueDim == LATENT_VALUE
+                && keys.memory().address() == values.memory().address()
+                && LATENT_MANY.sharedBytes() <= kernels.mostSharedBytes()
+                && isWide(q, keys, values, out);
+    }
+
+    private void latent(Tensor q, Tensor cache, AttentionBatch batch, int heads, float scale, Tensor out) {
+        boolean decode = isDecode(batch, q);
+        LatentKernel kernel = batch.maxQueryTokens() * heads > 2 * LATENT_FEW.rows() ? LATENT_MANY : LATENT_FEW;
+        int tiles = decode
+                ? batch.sequences() * ((heads + kernel.rows() - 1) / kernel.rows())
+                : q.rows() * heads / kernel.rows() + batch.sequences();
+        int rounds = Math.max(1, batch.maxContextTokens() / kernel.round());
+        int splits = Math.max(1, Math.min(gpu.multiprocessors() / tiles, Math.min(rounds, MOST_SPLITS)));
+        long partial =
+                splits == 1 ? 0 : scratch.address("attention", 4L * q.rows() * heads * splits * (LATENT_VALUE + 2));
+        put(q);
+        put(cache);
+        put(batch);
+        launch.put(partial);
+        put(out);
+        launch.put(batch.sequences())
+                .put(heads)
+                .put(scale)
+                .put(decode ? 1 : 0)
+                .run(kernels.get(Source.LATENT, kernel.title()), tiles, splits, 1, kernel.sharedBytes());
+        if (splits > 1) {
+            join(partial, heads, splits, LATENT_VALUE, out);
+        }
+    }
+
+    private static boolean isDecode(AttentionBatch batch, Tensor q) {
+        return batch.maxQueryTokens() == 1 && batch.sequences() == q.rows();
     }
 
     private void flash(
@@ -120,31 +181,27 @@ final class CudaAttention {
             int heads,
             int kvHeads,
             int headDim,
+            int valueDim,
             float scale,
             Tensor out) {
         int group = heads / kvHeads;
-        boolean decode = batch.maxQueryTokens() == 1 && batch.sequences() == q.rows();
+        boolean decode = headDim == valueDim && isDecode(batch, q);
         int gridX = decode ? batch.sequences() : q.rows() * group / FLASH_ROWS + batch.sequences();
         int gridY = decode ? kvHeads * ((group + 15) / 16) : kvHeads;
         int splits = decode ? flashSplits(gridX * gridY, batch.maxContextTokens()) : 1;
         // Splits that form a cluster join in its shared memory, more of them in the device's.
         boolean cluster = gpu.hasClusters() && splits <= Launch.MOST_CLUSTER;
-        long partial = cluster ? 0 : scratch.address("attention", 4L * q.rows() * heads * splits * (headDim + 2));
+        long partial = cluster ? 0 : scratch.address("attention", 4L * q.rows() * heads * splits * (valueDim + 2));
         long arrived = cluster ? 0 : scratch.address("attention.arrived", 4L * gridX * gridY);
         Kernel kernel = kernels.get(Source.FLASH, (decode ? "flash_decode_" : "flash_extend_") + headDim);
         put(q);
         put(keys);
         put(values);
-        launch.put(batch.queryStart().memory().address())
-                .put(batch.contextLengths().memory().address())
-                .put(batch.rows().memory().address())
-                .put(batch.slotTable().memory().address())
-                .put(batch.slotTable().rowStride())
-                .put(partial)
-                .put(arrived);
+        put(batch);
+        launch.put(partial).put(arrived);
         put(out);
         launch.put(batch.sequences()).put(heads).put(kvHeads).put(scale);
-        int sharedBytes = 2 * 2 * FLASH_ROUND * headDim * 2;
+        int sharedBytes = 2 * 2 * FLASH_ROUND * (headDim + valueDim);
         if (cluster) {
             launch.runClusters(kernel, false, gridX, gridY, splits, sharedBytes);
         } else {
@@ -165,6 +222,13 @@ final class CudaAttention {
 
     private void put(Tensor tensor) {
         launch.put(tensor.memory().address()).put(tensor.rowStride());
+    }
+
+    private void put(AttentionBatch batch) {
+        launch.put(batch.queryStart().memory().address())
+                .put(batch.contextLengths().memory().address())
+                .put(batch.rows().memory().address());
+        put(batch.slotTable());
     }
 
     /** Parts of a context: enough blocks to fill the GPU, none below two tiles. */

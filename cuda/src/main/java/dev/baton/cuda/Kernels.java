@@ -18,6 +18,7 @@ final class Kernels implements AutoCloseable {
         NORM("norm.cu", 256),
         ATTENTION("attention.cu", 128),
         FLASH("flash.cu", 128),
+        LATENT("latent.cu", 256),
         PRODUCT("product.cu", 256),
         SKINNY("skinny.cu", 128),
         EXPERTS("experts.cu", 256);
@@ -65,9 +66,16 @@ final class Kernels implements AutoCloseable {
     private Kernel make(Source source, String name, int threads) {
         KernelModule module = modules.computeIfAbsent(
                 source, s -> gpu.load(cache.code(s.file, gpu.info().architecture())));
-        boolean large = source == Source.ATTENTION || source == Source.FLASH || source == Source.SKINNY;
-        // Static shared memory counts too: leave a page for it.
-        return module.kernel(name, threads, large ? gpu.info().sharedBytesOptIn() - 4096 : 0);
+        boolean large = switch (source) {
+            case ATTENTION, FLASH, LATENT, SKINNY -> true;
+            case ELEMENTS, NORM, PRODUCT, EXPERTS -> false;
+        };
+        return module.kernel(name, threads, large ? mostSharedBytes() : 0);
+    }
+
+    /** Dynamic shared memory of a block at most. Static shared memory counts too: a page is left for it. */
+    int mostSharedBytes() {
+        return gpu.info().sharedBytesOptIn() - 4096;
     }
 
     /** How kernel names spell an element type. */

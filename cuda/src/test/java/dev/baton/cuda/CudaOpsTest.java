@@ -22,6 +22,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /** Every CUDA operator against the scalar one on the host: types, odd sizes, strides; outputs poisoned before. */
@@ -210,6 +211,31 @@ class CudaOpsTest {
         ops.ropeAndStore(q, k, v, positions, table, 4, 2, 32, false, slots, keys, values);
     }
 
+    /** DeepSeek's latents: whole and mixed prompts, decode steps in one part and in several, more heads than a tile. */
+    @ParameterizedTest
+    @CsvSource({
+        "16, 1 5 40 3, 1 9 700 333",
+        "16, 1 1 1, 1 900 333",
+        "5, 1, 1100",
+        "128, 1 1, 70 800",
+        "40, 7 1, 7 500",
+        "16, 300, 1000"
+    })
+    void latentAttentionOfDeepseek(int heads, String newTokens, String contexts) {
+        int[] counts =
+                Arrays.stream(newTokens.split(" ")).mapToInt(Integer::parseInt).toArray();
+        int[] lengths =
+                Arrays.stream(contexts.split(" ")).mapToInt(Integer::parseInt).toArray();
+        int tokens = Arrays.stream(counts).sum();
+        Batches batch = batch(counts, lengths, 1200);
+        Twin.Pair q = twin.floats(DType.BF16, tokens, heads * 576);
+        Twin.Pair cache = twin.floats(DType.BF16, 1200, 576, 0);
+        Twin.Pair out = twin.poisoned(DType.BF16, tokens, heads * 512);
+        scalar.latentAttention(q.host(), cache.host(), batch.host(), heads, 512, 64, 0.05f, out.host());
+        cuda.latentAttention(q.device(), cache.device(), batch.device(), heads, 512, 64, 0.05f, out.device());
+        twin.assertEqual("latentAttention of " + heads + " heads, " + newTokens + " of " + contexts, out);
+    }
+
     private record Batches(AttentionBatch host, AttentionBatch device) {}
 
     private static Batches batch(int[] counts, int[] contexts, int slots) {
@@ -243,7 +269,13 @@ class CudaOpsTest {
     @EnumSource(names = {"F32", "BF16"})
     void attention(DType type) {
         int[][] heads = {
-            {4, 4, 32, 32}, {8, 2, 64, 64}, {16, 2, 128, 128}, {3, 1, 40, 24}, {28, 4, 128, 128}, {40, 2, 64, 64}
+            {4, 4, 32, 32},
+            {8, 2, 64, 64},
+            {16, 2, 128, 128},
+            {3, 1, 40, 24},
+            {28, 4, 128, 128},
+            {40, 2, 64, 64},
+            {5, 5, 192, 128}
         };
         for (int[] h : heads) {
             Batches batch = batch(new int[] {1, 5, 1, 40}, new int[] {1, 9, 700, 333}, 1200);

@@ -1,28 +1,27 @@
-// Causal attention over a paged bf16 cache with tensor cores (FlashAttention-2's order of work), heads of 64 or 128.
+// Causal attention over a paged bf16 cache with tensor cores (FlashAttention-2's order of work): heads of 64 or 128, and
+// of 192 with values of 128 (latent attention with expanded keys).
 // Query heads that share a key head are rows of one tile: row r of a sequence is token r / group, head r % group.
 //
 // extend: a block owns 64 rows, 16 a warp; all warps walk over the same positions.
 // decode: a block owns at most 16 heads of one sequence's only token; its warps share the positions of each round.
 //
-// q [T, heads * HD], keys and values [slots, kvHeads * HD]; partial [T, heads, splits, HD + 2]: weighted values,
-// maximum (of scores in powers of two) and sum, and arrived [grid x * grid y], zeros between launches, serve
-// gridDim.z > 1 where the splits are no cluster; without arrived they are one.
+// q [T, heads * KD], keys [slots, kvHeads * KD], values [slots, kvHeads * VD]; partial [T, heads, splits, VD + 2]:
+// weighted values, maximum (of scores in powers of two) and sum, and arrived [grid x * grid y], zeros between launches,
+// serve gridDim.z > 1 where the splits are no cluster; without arrived they are one.
 
 static const int WARPS = 4;
 static const int ROUND = 64;  // positions of a round
 static const int MOST_CLUSTER = 8;
 
-// Byte offset of a 16-byte chunk in a tile of rows of HD elements; neighbouring rows are turned against each other so
+// Byte offset of a 16-byte chunk in a tile of rows of N elements; neighbouring rows are turned against each other so
 // that eight rows of one column lie in different banks.
-template <int HD> __device__ __forceinline__ unsigned place(int row, int chunk) {
-    return row * HD * 2 + ((chunk ^ (row & 7)) << 4);
+template <int N> __device__ __forceinline__ unsigned place(int row, int chunk) {
+    return row * N * 2 + ((chunk ^ (row & 7)) << 4);
 }
 
-// A thread copies chunk threadIdx.x % CHUNKS of PER rows of a round. Their slots are read a round ahead, so that no copy
-// waits for its address.
-template <int HD> struct Round {
-    static const int CHUNKS = HD / 8;
-    static const int STRIDE = WARPS * 32 / CHUNKS;  // rows between two of a thread
+// Eight threads copy a row, sixteen rows at once. Their slots are read a round ahead, so that no copy waits for its address.
+template <int KD, int VD> struct Round {
+    static const int STRIDE = WARPS * 32 / 8;  // rows between two of a thread
     static const int PER = ROUND / STRIDE;
     int slots[PER];
 
@@ -31,41 +30,48 @@ template <int HD> struct Round {
         if (start < to) {
 #pragma unroll
             for (int j = 0; j < PER; j++) {
-                slots[j] = table[min(start + (int)threadIdx.x / CHUNKS + j * STRIDE, to - 1)];
+                slots[j] = table[min(start + (int)threadIdx.x / 8 + j * STRIDE, to - 1)];
             }
         }
     }
 
     __device__ __forceinline__ void load(unsigned keyTile, unsigned valueTile, const bf16* keys, i64 keyStride,
                                          const bf16* values, i64 valueStride) const {
-        int chunk = threadIdx.x % CHUNKS;
 #pragma unroll
         for (int j = 0; j < PER; j++) {
-            int row = threadIdx.x / CHUNKS + j * STRIDE;
+            int row = threadIdx.x / 8 + j * STRIDE;
             i64 slot = slots[j];
-            copy_async(keyTile + place<HD>(row, chunk), keys + slot * keyStride + chunk * 8);
-            copy_async(valueTile + place<HD>(row, chunk), values + slot * valueStride + chunk * 8);
+#pragma unroll
+            for (int i = 0; i < KD / 64; i++) {
+                int chunk = i * 8 + threadIdx.x % 8;
+                copy_async(keyTile + place<KD>(row, chunk), keys + slot * keyStride + chunk * 8);
+            }
+#pragma unroll
+            for (int i = 0; i < VD / 64; i++) {
+                int chunk = i * 8 + threadIdx.x % 8;
+                copy_async(valueTile + place<VD>(row, chunk), values + slot * valueStride + chunk * 8);
+            }
         }
         commit();
     }
 };
 
-// out [rows, HD] from partial [rows, splits, HD + 2]; weights has room for rows * splits floats.
-template <int HD>
+// out [rows, VD] from partial [rows, splits, VD + 2]; weights has room for rows * splits floats.
+template <int VD>
 __device__ __forceinline__ void join_splits(const float* partial, int rows, int splits, bf16* out, float* weights) {
     for (int row = threadIdx.x / 32; row < rows; row += WARPS) {
-        const float* own = partial + (i64)row * splits * (HD + 2) + HD;
+        const float* own = partial + (i64)row * splits * (VD + 2) + VD;
         float best = -infinity();
         for (int s = threadIdx.x % 32; s < splits; s += 32) {
-            best = fmaxf(best, __ldcg(own + s * (HD + 2)));
+            best = fmaxf(best, __ldcg(own + s * (VD + 2)));
         }
         best = warp_max(best);
         float sum = 0.f;
         for (int s = threadIdx.x % 32; s < splits; s += 32) {
-            float m = __ldcg(own + s * (HD + 2));
+            float m = __ldcg(own + s * (VD + 2));
             float weight = m == -infinity() ? 0.f : power2(m - best);
             weights[row * splits + s] = weight;
-            sum += weight * __ldcg(own + s * (HD + 2) + 1);
+            sum += weight * __ldcg(own + s * (VD + 2) + 1);
         }
         sum = warp_sum(sum);
         for (int s = threadIdx.x % 32; s < splits; s += 32) {
@@ -73,27 +79,28 @@ __device__ __forceinline__ void join_splits(const float* partial, int rows, int 
         }
     }
     __syncthreads();
-    for (int i = threadIdx.x; i < rows * HD; i += WARPS * 32) {
-        int row = i / HD;
-        const float* own = partial + (i64)row * splits * (HD + 2) + i % HD;
+    for (int i = threadIdx.x; i < rows * VD; i += WARPS * 32) {
+        int row = i / VD;
+        const float* own = partial + (i64)row * splits * (VD + 2) + i % VD;
         float x = 0.f;
 #pragma unroll 8
         for (int s = 0; s < splits; s++) {
-            x += weights[row * splits + s] * __ldcg(own + s * (HD + 2));
+            x += weights[row * splits + s] * __ldcg(own + s * (VD + 2));
         }
         out[i] = narrow<bf16>(x);
     }
 }
 
-template <int HD, bool DECODE>
+template <int KD, int VD, bool DECODE>
 __device__ void flash(const bf16* q, i64 qStride, const bf16* keys, i64 keyStride, const bf16* values, i64 valueStride,
                       const int* queryStart, const int* contextLengths, const int* tableRows, const int* slotTable,
                       i64 slotStride, float* partial, int* arrived, bf16* out, i64 outStride, int sequences, int heads,
                       int kvHeads, float scale) {
     extern __shared__ __align__(128) unsigned char shared[];
-    const int TILE_BYTES = ROUND * HD * 2;
-    const int KEY_STEPS = HD / 16;
-    const int OUT_TILES = HD / 8;
+    const int KEY_BYTES = ROUND * KD * 2;
+    const int STAGE_BYTES = KEY_BYTES + ROUND * VD * 2;
+    const int KEY_STEPS = KD / 16;
+    const int OUT_TILES = VD / 8;
     const int SCORE_TILES = DECODE ? 2 : ROUND / 8;  // a decode warp takes 16 positions of a round
 
     if (!DECODE) {
@@ -141,24 +148,24 @@ __device__ void flash(const bf16* q, i64 qStride, const bf16* keys, i64 keyStrid
     int from = min(blockVisible, (int)blockIdx.z * share);
     int to = min(blockVisible, from + share);
     const int* table = slotTable + (i64)tableRows[b] * slotStride;
-    keys += (i64)kvHead * HD;
-    values += (i64)kvHead * HD;
+    keys += (i64)kvHead * KD;
+    values += (i64)kvHead * VD;
 
     unsigned base = (unsigned)__cvta_generic_to_shared(shared);
-    Round<HD> round;
+    Round<KD, VD> round;
     round.find(table, from, to);
     if (DECODE) {
         // All but the newest position were written in earlier steps: their copies need not wait for the kernel before.
         bool early = from + ROUND <= to && from + ROUND < blockVisible;
         if (early) {
-            round.load(base, base + TILE_BYTES, keys, keyStride, values, valueStride);
+            round.load(base, base + KEY_BYTES, keys, keyStride, values, valueStride);
         }
         enter();
         if (!early && from < to) {
-            round.load(base, base + TILE_BYTES, keys, keyStride, values, valueStride);
+            round.load(base, base + KEY_BYTES, keys, keyStride, values, valueStride);
         }
     } else {
-        round.load(base, base + TILE_BYTES, keys, keyStride, values, valueStride);
+        round.load(base, base + KEY_BYTES, keys, keyStride, values, valueStride);
     }
     round.find(table, from + ROUND, to);
 
@@ -172,8 +179,8 @@ __device__ void flash(const bf16* q, i64 qStride, const bf16* keys, i64 keyStrid
         int column = lane % 4 * 2;
         int low = min(lowRow, total - 1);
         int high = min(highRow, total - 1);
-        const bf16* lowQuery = q + (firstToken + low / group) * qStride + (i64)(kvHead * group + low % group) * HD;
-        const bf16* highQuery = q + (firstToken + high / group) * qStride + (i64)(kvHead * group + high % group) * HD;
+        const bf16* lowQuery = q + (firstToken + low / group) * qStride + (i64)(kvHead * group + low % group) * KD;
+        const bf16* highQuery = q + (firstToken + high / group) * qStride + (i64)(kvHead * group + high % group) * KD;
 #pragma unroll
         for (int k = 0; k < KEY_STEPS; k++) {
             query[k][0] = *(const unsigned*)(lowQuery + k * 16 + column);
@@ -195,12 +202,12 @@ __device__ void flash(const bf16* q, i64 qStride, const bf16* keys, i64 keyStrid
 
     int stage = 0;
     for (int start = from; start < to; start += ROUND) {
-        unsigned keyTile = base + stage * 2 * TILE_BYTES;
-        unsigned valueTile = keyTile + TILE_BYTES;
+        unsigned keyTile = base + stage * STAGE_BYTES;
+        unsigned valueTile = keyTile + KEY_BYTES;
         stage ^= 1;
         if (start + ROUND < to) {
-            unsigned next = base + stage * 2 * TILE_BYTES;
-            round.load(next, next + TILE_BYTES, keys, keyStride, values, valueStride);
+            unsigned next = base + stage * STAGE_BYTES;
+            round.load(next, next + KEY_BYTES, keys, keyStride, values, valueStride);
             round.find(table, start + 2 * ROUND, to);
             wait<1>();
         } else {
@@ -216,7 +223,7 @@ __device__ void flash(const bf16* q, i64 qStride, const bf16* keys, i64 keyStrid
 #pragma unroll
             for (int k = 0; k < KEY_STEPS; k += 2) {
                 unsigned key[4];
-                load_matrices(key, keyTile + place<HD>(offset + n * 8 + lane % 8, k * 2 + lane / 8));
+                load_matrices(key, keyTile + place<KD>(offset + n * 8 + lane % 8, k * 2 + lane / 8));
                 multiply(score[n], query[k], key[0], key[1]);
                 multiply(score[n], query[k + 1], key[2], key[3]);
             }
@@ -274,7 +281,7 @@ __device__ void flash(const bf16* q, i64 qStride, const bf16* keys, i64 keyStrid
             for (int n = 0; n < OUT_TILES; n += 2) {
                 unsigned value[4];
                 int row = offset + k * 16 + lane % 8 + lane / 8 % 2 * 8;
-                load_transposed(value, valueTile + place<HD>(row, n + lane / 16));
+                load_transposed(value, valueTile + place<VD>(row, n + lane / 16));
                 multiply(result[n], p, value[0], value[1]);
                 multiply(result[n + 1], p, value[2], value[3]);
             }
@@ -291,7 +298,7 @@ __device__ void flash(const bf16* q, i64 qStride, const bf16* keys, i64 keyStrid
             int row = half ? highRow : lowRow;
             if (row < total) {
                 float inverse = 1.f / (half ? sumHigh : sumLow);
-                bf16* to = out + (firstToken + row / group) * outStride + (i64)(kvHead * group + row % group) * HD;
+                bf16* to = out + (firstToken + row / group) * outStride + (i64)(kvHead * group + row % group) * VD;
 #pragma unroll
                 for (int n = 0; n < OUT_TILES; n++) {
                     *(unsigned*)(to + n * 8 + lane % 4 * 2) =
@@ -301,17 +308,17 @@ __device__ void flash(const bf16* q, i64 qStride, const bf16* keys, i64 keyStrid
         }
         return;
     }
-    // Join the warps' parts: [WARPS][16][HD] results, then maxima and sums [WARPS][16].
+    // Join the warps' parts: [WARPS][16][VD] results, then maxima and sums [WARPS][16].
     float* parts = (float*)shared;
-    float* maxima = parts + WARPS * 16 * HD;
+    float* maxima = parts + WARPS * 16 * VD;
     float* sums = maxima + WARPS * 16;
 #pragma unroll
     for (int half = 0; half < 2; half++) {
         int row = warp * 16 + lane / 4 + half * 8;
 #pragma unroll
         for (int n = 0; n < OUT_TILES; n++) {
-            parts[row * HD + n * 8 + lane % 4 * 2] = result[n][half * 2];
-            parts[row * HD + n * 8 + lane % 4 * 2 + 1] = result[n][half * 2 + 1];
+            parts[row * VD + n * 8 + lane % 4 * 2] = result[n][half * 2];
+            parts[row * VD + n * 8 + lane % 4 * 2 + 1] = result[n][half * 2 + 1];
         }
         if (lane % 4 == 0) {
             maxima[row] = half ? maxHigh : maxLow;
@@ -320,9 +327,9 @@ __device__ void flash(const bf16* q, i64 qStride, const bf16* keys, i64 keyStrid
     }
     __syncthreads();
     int rows = lastRow - row0 + 1;
-    float* joined = sums + WARPS * 16;  // [16][HD], then maxima and sums: what this block tells the cluster
-    for (int i = threadIdx.x; i < rows * HD; i += WARPS * 32) {
-        int row = i / HD;
+    float* joined = sums + WARPS * 16;  // [16][VD], then maxima and sums: what this block tells the cluster
+    for (int i = threadIdx.x; i < rows * VD; i += WARPS * 32) {
+        int row = i / VD;
         float best = -infinity();
         for (int w = 0; w < WARPS; w++) {
             best = fmaxf(best, maxima[w * 16 + row]);
@@ -333,23 +340,23 @@ __device__ void flash(const bf16* q, i64 qStride, const bf16* keys, i64 keyStrid
             float m = maxima[w * 16 + row];
             float weight = m == -infinity() ? 0.f : power2(m - best);
             sum += weight * sums[w * 16 + row];
-            x += weight * parts[(w * 16 + row) * HD + i % HD];
+            x += weight * parts[(w * 16 + row) * VD + i % VD];
         }
         i64 head = kvHead * group + row0 + row;
         if (splits == 1) {
-            out[(i64)firstToken * outStride + head * HD + i % HD] = narrow<bf16>(x / sum);
+            out[(i64)firstToken * outStride + head * VD + i % VD] = narrow<bf16>(x / sum);
         } else if (!arrived) {
             joined[i] = x;
-            if (i % HD == 0) {
-                joined[16 * HD + row] = best;
-                joined[17 * HD + row] = sum;
+            if (i % VD == 0) {
+                joined[16 * VD + row] = best;
+                joined[17 * VD + row] = sum;
             }
         } else {
-            float* own = partial + (((i64)firstToken * heads + head) * splits + blockIdx.z) * (HD + 2);
-            own[i % HD] = x;
-            if (i % HD == 0) {
-                own[HD] = best;
-                own[HD + 1] = sum;
+            float* own = partial + (((i64)firstToken * heads + head) * splits + blockIdx.z) * (VD + 2);
+            own[i % VD] = x;
+            if (i % VD == 0) {
+                own[VD] = best;
+                own[VD + 1] = sum;
             }
         }
     }
@@ -357,16 +364,16 @@ __device__ void flash(const bf16* q, i64 qStride, const bf16* keys, i64 keyStrid
         // The splits are a cluster: each of its blocks joins a share of the elements.
         cluster_barrier();
         unsigned at = base + (unsigned)((unsigned char*)joined - shared);
-        for (int i = blockIdx.z * WARPS * 32 + threadIdx.x; i < rows * HD; i += splits * WARPS * 32) {
-            int row = i / HD;
+        for (int i = blockIdx.z * WARPS * 32 + threadIdx.x; i < rows * VD; i += splits * WARPS * 32) {
+            int row = i / VD;
             float m[MOST_CLUSTER];
             float sum[MOST_CLUSTER];
             float x[MOST_CLUSTER];
             float best = -infinity();
 #pragma unroll
             for (int s = 0; s < MOST_CLUSTER; s++) {
-                m[s] = s < splits ? remote(at + (16 * HD + row) * 4, s) : -infinity();
-                sum[s] = s < splits ? remote(at + (17 * HD + row) * 4, s) : 0.f;
+                m[s] = s < splits ? remote(at + (16 * VD + row) * 4, s) : -infinity();
+                sum[s] = s < splits ? remote(at + (17 * VD + row) * 4, s) : 0.f;
                 x[s] = s < splits ? remote(at + i * 4, s) : 0.f;
                 best = fmaxf(best, m[s]);
             }
@@ -378,7 +385,7 @@ __device__ void flash(const bf16* q, i64 qStride, const bf16* keys, i64 keyStrid
                 all += weight * sum[s];
                 value += weight * x[s];
             }
-            out[(i64)firstToken * outStride + (kvHead * group + row0) * HD + i] = narrow<bf16>(value / all);
+            out[(i64)firstToken * outStride + (kvHead * group + row0) * VD + i] = narrow<bf16>(value / all);
         }
         cluster_barrier();  // nobody leaves while its part is read
     } else if (splits > 1) {
@@ -396,21 +403,22 @@ __device__ void flash(const bf16* q, i64 qStride, const bf16* keys, i64 keyStrid
             if (threadIdx.x == 0) {
                 *count = 0;
             }
-            join_splits<HD>(partial + ((i64)firstToken * heads + kvHead * group + row0) * splits * (HD + 2), rows, splits,
-                            out + (i64)firstToken * outStride + (kvHead * group + row0) * HD, (float*)shared);
+            join_splits<VD>(partial + ((i64)firstToken * heads + kvHead * group + row0) * splits * (VD + 2), rows, splits,
+                            out + (i64)firstToken * outStride + (kvHead * group + row0) * VD, (float*)shared);
         }
     }
 }
 
-#define FLASH(NAME, HD, DECODE)                                                                                        \
+#define FLASH(NAME, KD, VD, DECODE)                                                                                    \
     extern "C" __global__ void __launch_bounds__(128) NAME(                                                           \
         const bf16* q, i64 qs, const bf16* keys, i64 ks, const bf16* values, i64 vs, const int* queryStart,            \
         const int* contextLengths, const int* rows, const int* slotTable, i64 slotStride, float* partial,              \
         int* arrived, bf16* out, i64 os, int sequences, int heads, int kvHeads, float scale) {                         \
-        flash<HD, DECODE>(q, qs, keys, ks, values, vs, queryStart, contextLengths, rows, slotTable, slotStride,        \
+        flash<KD, VD, DECODE>(q, qs, keys, ks, values, vs, queryStart, contextLengths, rows, slotTable, slotStride,    \
                           partial, arrived, out, os, sequences, heads, kvHeads, scale);                                \
     }
-FLASH(flash_extend_64, 64, false)
-FLASH(flash_extend_128, 128, false)
-FLASH(flash_decode_64, 64, true)
-FLASH(flash_decode_128, 128, true)
+FLASH(flash_extend_64, 64, 64, false)
+FLASH(flash_extend_128, 128, 128, false)
+FLASH(flash_extend_192, 192, 128, false)
+FLASH(flash_decode_64, 64, 64, true)
+FLASH(flash_decode_128, 128, 128, true)
