@@ -7,6 +7,7 @@ import dev.baton.tensor.parallel.PointToPoint;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /** What the ranks of one replica share about their experts: the first placement, the options, the counts. */
@@ -38,6 +39,7 @@ public final class ExpertBalance {
      * @param expertRanks size of the expert-parallel group
      * @param nodes over which that is spread
      * @param deadline how long a rank waits for another one in a move
+     * @param network carries what ranks send each other in a move
      * @throws dev.baton.engine.EngineException CONFIGURATION with the arithmetic when options and model do not fit
      */
     public static @Nullable ExpertBalance of(
@@ -46,7 +48,8 @@ public final class ExpertBalance {
             int replicaRanks,
             int expertRanks,
             int nodes,
-            Duration deadline) {
+            Duration deadline,
+            UnaryOperator<PointToPoint> network) {
         MoeConfig moe = config.moe();
         if (moe == null) {
             if (!options.equals(BalanceOptions.NONE)) {
@@ -65,7 +68,9 @@ public final class ExpertBalance {
         if (options.rebalances()) {
             for (int column = 0; column < replicaRanks / expertRanks; column++) {
                 // No rank sends another one more experts of a layer than it has slots.
-                links.add(LocalPointToPoint.group(expertRanks, planner.slots() / expertRanks, deadline));
+                links.add(LocalPointToPoint.group(expertRanks, planner.slots() / expertRanks, deadline).stream()
+                        .map(network)
+                        .toList());
             }
         }
         return new ExpertBalance(

@@ -21,6 +21,11 @@ public interface CommunicatorSupplier {
     /** @param rank of the replica */
     RankCommunicators join(int rank, Device device);
 
+    /** A rank's messages beside its groups, on this supplier's network: the machine's own unless one is modelled. */
+    default PointToPoint messages(PointToPoint inMemory) {
+        return inMemory;
+    }
+
     /**
      * Ranks that are threads of this JVM.
      *

@@ -128,7 +128,8 @@ public final class ModelLoader implements AutoCloseable {
                 shape.replicaRanks(),
                 shape.expertParallel(),
                 shape.nodes(),
-                options.collectiveDeadline());
+                options.collectiveDeadline(),
+                communicators::messages);
         requireOneStageAndNode(shape, options.experts());
         RunnerOptions runner = runnerOptions(options);
         options.dispatch()

@@ -1,7 +1,6 @@
 package dev.baton.engine.rehearse;
 
 import dev.baton.engine.EngineException;
-import dev.baton.engine.arch.RankCommunicators;
 import dev.baton.engine.parallel.CommunicatorSupplier;
 import dev.baton.engine.parallel.DeviceSupplier;
 import java.util.List;
@@ -99,24 +98,9 @@ public record Rehearsal(@Nullable LinkModel link, Map<Integer, Double> slowRanks
         });
     }
 
-    /** The collectives of a supplier on the modelled network. */
+    /** The collectives and messages of a supplier on the modelled network. */
     public CommunicatorSupplier communicators(CommunicatorSupplier real) {
-        LinkModel model = link;
-        if (model == null) {
-            return real;
-        }
-        return (rank, device) -> {
-            RankLink own = new RankLink(model, Clock.REAL);
-            RankCommunicators groups = real.join(rank, device)
-                    .map(member -> member.size() == 1
-                            ? member
-                            : new RankCommunicators.Member(
-                                    new RehearsedCommunicator(member.communicator(), own), member.ranks()));
-            return groups.stages().size() == 1
-                    ? groups
-                    : groups.withStages(new RehearsedPointToPoint(
-                            groups.stages(), own, new RankLink(model, Clock.REAL), Clock.REAL));
-        };
+        return link == null ? real : new RehearsedGroups(real, link, rank -> Clock.REAL);
     }
 
     /**

@@ -23,7 +23,7 @@ class BalanceOptionsTest {
     }
 
     private static @Nullable ExpertBalance plan(BalanceOptions options, int ranks) {
-        return ExpertBalance.of(options, MODEL, ranks, ranks, 1, Duration.ofSeconds(1));
+        return ExpertBalance.of(options, MODEL, ranks, ranks, 1, Duration.ofSeconds(1), link -> link);
     }
 
     private static void refused(Runnable what, String... parts) {
@@ -97,7 +97,7 @@ class BalanceOptionsTest {
                         1,
                         1,
                         1,
-                        Duration.ofSeconds(1)),
+                        Duration.ofSeconds(1), link -> link),
                 "has no experts");
     }
 

@@ -132,7 +132,21 @@ class RehearsalTest {
         assertThat(clock.nanoTime()).as("nothing is left to wait for").isEqualTo(before);
     }
 
-    /** Messages that have moved as given. */
+    @Test
+    void expertsThatMoveTravelOverTheLinkToo() {
+        FakeClock clock = new FakeClock();
+        long ready = clock.nanoTime();
+        CommunicatorSupplier real = CommunicatorSupplier.local(ParallelShape.tensorParallel(2), LONG);
+        PointToPoint link = new RehearsedGroups(real, MODEL, rank -> clock)
+                .messages(always(new Transfer.Moved(6, 2_400, ready, ready, ready + 1)));
+        link.send(1, List.of()).await();
+        assertThat(clock.nanoTime()).isEqualTo(ready + 9_400);
+        assertThat(real.messages(link)).as("the machine's own network").isSameAs(link);
+        assertThat(Rehearsal.of(List.of("link=7us,1GB/s")).communicators(real).messages(link))
+                .isInstanceOf(RehearsedPointToPoint.class);
+    }
+
+    /** Messages of rank 0 that have moved as given. */
     private static PointToPoint always(Transfer.Moved moved) {
         Transfer transfer = new Transfer() {
             @Override
@@ -148,7 +162,7 @@ class RehearsalTest {
         return (PointToPoint) Proxy.newProxyInstance(
                 PointToPoint.class.getClassLoader(),
                 new Class<?>[] {PointToPoint.class},
-                (proxy, method, arguments) -> transfer);
+                (proxy, method, arguments) -> method.getReturnType() == int.class ? (Object) 0 : transfer);
     }
 
     @Test
