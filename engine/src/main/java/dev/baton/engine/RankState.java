@@ -3,6 +3,7 @@ package dev.baton.engine;
 /**
  * @param dpRank which DP rank
  * @param lastGenerationThroughput tokens/s of the last decode log interval
+ * @param generatedTokens tokens that decode steps have made since the start
  * @param usedTokens KV tokens that live requests hold
  * @param freeTokens KV tokens in the free list
  * @param evictableTokens KV tokens that only the prefix cache holds
@@ -18,6 +19,7 @@ package dev.baton.engine;
 public record RankState(
         int dpRank,
         double lastGenerationThroughput,
+        long generatedTokens,
         int usedTokens,
         int freeTokens,
         int evictableTokens,

@@ -321,7 +321,7 @@ public final class FakeEngine implements Engine {
         for (int rank = 0; rank < info.dataParallel(); rank++) {
             int used = rank == 0 ? used() : 0;
             states.add(new RankState(
-                    rank, 123.5, used, info.maxTotalTokens() - used, 0, live.size(), 0, 0, 0, 0, 0.25, 0.7, steps));
+                    rank, 123.5, 77, used, info.maxTotalTokens() - used, 0, live.size(), 0, 0, 0, 0, 0.25, 0.7, steps));
         }
         return states;
     }

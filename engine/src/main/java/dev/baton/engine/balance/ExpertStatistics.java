@@ -32,6 +32,9 @@ public final class ExpertStatistics {
 
     private int balancePasses;
     private final CountWindow recorded;
+    /** [layer][rank] tokens of the recorded passes. */
+    private long[][] recordedLoads;
+
     /** [rank] passes of each rank, where ranks write files of their own. */
     private final List<ArrayDeque<ExpertWriter.Pass>> recordedOfRanks = new ArrayList<>();
 
@@ -63,6 +66,7 @@ public final class ExpertStatistics {
         this.balanceWindow = new CountWindow(options.bufferPasses());
         this.balanceLoads = new long[layers][expertRanks];
         this.recorded = new CountWindow(options.bufferPasses());
+        this.recordedLoads = new long[layers][expertRanks];
         this.lastPhysicalToLogical = new int[layers][0];
         for (int r = 0; r < replicaRanks; r++) {
             recordedOfRanks.add(new ArrayDeque<>());
@@ -145,17 +149,22 @@ public final class ExpertStatistics {
         if (options.rebalances()) {
             balanceWindow.add(sum.logical);
             balancePasses++;
-            for (int layer = 0; layer < layers; layer++) {
-                for (int rank = 0; rank < expertRanks; rank++) {
-                    balanceLoads[layer][rank] += sum.ofRank[layer][rank];
-                }
-            }
+            add(sum.ofRank, balanceLoads);
         }
         if (recording != 0 && recording == recordingNumber) {
+            add(sum.ofRank, recordedLoads);
             recordedUtilisation += meter.last();
             recordedPasses++;
             if (!isPerRank()) {
                 recorded.add(sum.logical);
+            }
+        }
+    }
+
+    private static void add(long[][] ofPass, long[][] sums) {
+        for (int layer = 0; layer < sums.length; layer++) {
+            for (int rank = 0; rank < sums[layer].length; rank++) {
+                sums[layer][rank] += ofPass[layer][rank];
             }
         }
     }
@@ -169,6 +178,7 @@ public final class ExpertStatistics {
     private void forget() {
         recorded.clear();
         recordedOfRanks.forEach(ArrayDeque::clear);
+        recordedLoads = new long[layers][expertRanks];
         recordedUtilisation = 0;
         recordedPasses = 0;
     }
@@ -187,13 +197,14 @@ public final class ExpertStatistics {
     record BalanceWindow(long[][] counts, long[][] loads, int passes) {
         /** Of each rank's tokens in all passes together. */
         double balancedness() {
-            return Arrays.stream(loads)
-                    .map(layer -> Arrays.stream(layer).asDoubleStream().toArray())
-                    .mapToDouble(Placement::balancedness)
-                    .filter(layer -> !Double.isNaN(layer))
-                    .average()
-                    .orElse(Double.NaN);
+            return Placement.balancedness(doubles(loads));
         }
+    }
+
+    private static double[][] doubles(long[][] loads) {
+        return Arrays.stream(loads)
+                .map(layer -> Arrays.stream(layer).asDoubleStream().toArray())
+                .toArray(double[][]::new);
     }
 
     /** Takes what the balancer has not seen yet; it begins anew. */
@@ -210,12 +221,14 @@ public final class ExpertStatistics {
      *
      * @param passes [layer][expert] of each; empty where ranks have files of their own
      * @param ofRanks [rank] passes
+     * @param rankLoads [layer][rank] tokens that each expert-parallel rank computed in all of them
      * @param physicalToLogical [layer][slot] at the last of them
      * @param utilisation mean balancedness of the passes
      */
     public record Recording(
             List<int[][]> passes,
             List<List<ExpertWriter.Pass>> ofRanks,
+            double[][] rankLoads,
             int[][] physicalToLogical,
             double utilisation) {
         /** Passes recorded. */
@@ -232,6 +245,7 @@ public final class ExpertStatistics {
         Recording taken = new Recording(
                 recorded.take(),
                 ofRanks,
+                doubles(recordedLoads),
                 lastPhysicalToLogical.clone(),
                 recordedPasses == 0 ? Double.NaN : recordedUtilisation / recordedPasses);
         forget();

@@ -122,12 +122,25 @@ public final class ExpertRecorder implements ExpertControl {
     private void counts(Path path, List<ExpertStatistics.Recording> taken) {
         List<int[][]> passes = new ArrayList<>();
         double utilisation = 0;
+        double[][] loads = taken.getFirst().rankLoads();
         for (ExpertStatistics.Recording recording : taken) {
             passes.addAll(recording.passes());
+            if (recording != taken.getFirst()) {
+                add(recording.rankLoads(), loads);
+            }
             utilisation += recording.size() == 0 ? 0 : recording.utilisation() * recording.size();
         }
-        ExpertWriter.counts(path, passes, options.metrics() ? utilisation / passes.size() : null);
+        ExpertWriter.counts(path, passes, loads, options.metrics() ? utilisation / passes.size() : null);
         LOG.log(Logger.Level.INFO, "Write expert distribution to " + path);
+    }
+
+    /** Replicas place their experts alike, so that their ranks of one number are one. */
+    private static void add(double[][] more, double[][] loads) {
+        for (int layer = 0; layer < loads.length; layer++) {
+            for (int rank = 0; rank < loads[layer].length; rank++) {
+                loads[layer][rank] += more[layer][rank];
+            }
+        }
     }
 
     @Override

@@ -33,8 +33,7 @@ final class RehearsedGroups implements CommunicatorSupplier {
                                 new RehearsedCommunicator(member.communicator(), own), member.ranks()));
         return groups.stages().size() == 1
                 ? groups
-                : groups.withStages(
-                        new RehearsedPointToPoint(groups.stages(), own, new RankLink(model, clock), clock));
+                : groups.withStages(new RehearsedPointToPoint(groups.stages(), own, new RankLink(model, clock), clock));
     }
 
     @Override

@@ -453,6 +453,7 @@ final class Scheduler implements SchedulerPort {
         return new RankState(
                 dpRank,
                 log.lastThroughput(),
+                log.generatedTokens(),
                 space.usedTokens(),
                 space.freeTokens(),
                 space.evictableTokens(),

@@ -19,6 +19,7 @@ public final class SchedulerLog {
 
     private long decodeSteps;
     private long generatedSinceLine;
+    private long generatedBefore;
     private long lastDecodeNanos = System.nanoTime();
     private double lastThroughput;
     private long lastPrefillTokens;
@@ -42,6 +43,11 @@ public final class SchedulerLog {
     /** tokens/s of the last decode log interval. */
     double lastThroughput() {
         return lastThroughput;
+    }
+
+    /** Tokens of all decode steps so far. */
+    long generatedTokens() {
+        return generatedBefore + generatedSinceLine;
     }
 
     /** Cached over all prompt tokens of the last prefill step. */
@@ -75,6 +81,7 @@ public final class SchedulerLog {
         }
         long now = System.nanoTime();
         lastThroughput = generatedSinceLine * 1e9 / Math.max(now - lastDecodeNanos, 1);
+        generatedBefore += generatedSinceLine;
         generatedSinceLine = 0;
         lastDecodeNanos = now;
         // On a decode server only retracted requests wait.

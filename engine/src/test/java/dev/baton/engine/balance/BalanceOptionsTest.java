@@ -97,7 +97,8 @@ class BalanceOptionsTest {
                         1,
                         1,
                         1,
-                        Duration.ofSeconds(1), link -> link),
+                        Duration.ofSeconds(1),
+                        link -> link),
                 "has no experts");
     }
 

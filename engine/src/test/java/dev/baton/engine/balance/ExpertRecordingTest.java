@@ -139,6 +139,14 @@ class ExpertRecordingTest {
             ExpertStatistics.Recording recording = recorded(group, List.of(watcher), tp * 10 + ep);
             assertThat(recording.size()).isEqualTo(watcher.passes.size()).isGreaterThan(3);
             assertThat(recording.utilisation()).isBetween(1.0 / ep - 1e-9, 1.0);
+            for (int layer = 0; layer < Nano.LAYERS; layer++) {
+                int number = layer;
+                assertThat(Arrays.stream(recording.rankLoads()[layer]).sum())
+                        .as("what the ranks computed of layer %d", layer)
+                        .isEqualTo(watcher.passes.stream()
+                                .flatMapToInt(pass -> Arrays.stream(pass[number]))
+                                .sum());
+            }
             for (int pass = 0; pass < recording.size(); pass++) {
                 int[][] counted = mode.startsWith("stat") ? recording.passes().get(pass) : logical(recording, pass);
                 assertThat(counted).as("pass %d", pass).isDeepEqualTo(watcher.passes.get(pass));

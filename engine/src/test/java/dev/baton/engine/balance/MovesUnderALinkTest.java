@@ -4,8 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.baton.engine.arch.AllToAll;
 import dev.baton.engine.forward.DirectRun;
-import dev.baton.engine.parallel.CommunicatorSupplier;
 import dev.baton.engine.forward.Golden;
+import dev.baton.engine.parallel.CommunicatorSupplier;
 import dev.baton.engine.parallel.LoadOptions;
 import dev.baton.engine.parallel.ModelLoader;
 import dev.baton.engine.parallel.ParallelShape;

@@ -12,8 +12,8 @@ public final class ModelledTime {
 
     /** @param word as {@code --rehearse} takes it */
     public ModelledTime(String word, int ranks) {
-        this.model = java.util.Objects.requireNonNull(
-                Rehearsal.of(List.of(word)).link());
+        this.model =
+                java.util.Objects.requireNonNull(Rehearsal.of(List.of(word)).link());
         this.ranks = IntStream.range(0, ranks).mapToObj(r -> new Ledger()).toList();
     }
 

@@ -79,6 +79,7 @@ public final class InfoHandler {
         map.put("cache_hit_rate", state.cacheHitRate());
         map.put("new_token_ratio", state.newTokenRatio());
         map.put("forward_ct", state.forwardSteps());
+        map.put("num_generated_tokens", state.generatedTokens());
         return map;
     }
 

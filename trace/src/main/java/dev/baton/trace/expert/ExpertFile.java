@@ -37,6 +37,24 @@ public final class ExpertFile {
     }
 
     /**
+     * What each rank computed in a recording of Baton's: {@code rank_load} [layers][ranks]; null in others' files, which do
+     * not say.
+     *
+     * @throws TraceException IO or MALFORMED naming the file
+     */
+    public static double @Nullable [][] rankLoads(Path file) {
+        if (!(content(file).get("rank_load") instanceof TorchFile.Tensor loads) || loads.shape().length != 2) {
+            return null;
+        }
+        int ranks = loads.shape()[1];
+        double[][] rows = new double[loads.shape()[0]][];
+        for (int layer = 0; layer < rows.length; layer++) {
+            rows[layer] = Arrays.copyOfRange(loads.values(), layer * ranks, (layer + 1) * ranks);
+        }
+        return rows;
+    }
+
+    /**
      * What {@code --init-expert-location} says: {@code trivial}, JSON text, or a file.
      *
      * @throws TraceException IO or MALFORMED naming the file and what is missing
@@ -94,7 +112,8 @@ public final class ExpertFile {
 
     private static Map<String, Object> tensors(JsonNode root, String source) {
         Map<String, Object> map = new java.util.HashMap<>();
-        for (String key : List.of("logical_count", "physical_to_logical_map", "last_physical_to_logical_map")) {
+        for (String key :
+                List.of("logical_count", "physical_to_logical_map", "last_physical_to_logical_map", "rank_load")) {
             if (root.path(key).isArray()) {
                 map.put(key, tensor(root.path(key), source + ": " + key));
             }

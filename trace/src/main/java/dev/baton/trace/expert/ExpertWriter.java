@@ -56,17 +56,23 @@ public final class ExpertWriter {
     }
 
     /**
-     * Writes counts: {@code logical_count} [passes][layers][experts].
+     * Writes counts: {@code logical_count} [passes][layers][experts] and, Baton's own, {@code rank_load} [layers][ranks].
      *
+     * @param rankLoads tokens that each rank of the expert-parallel group computed in all passes together
      * @param utilisation mean balancedness of the passes; null when it was not measured
      * @throws TraceException IO naming the file
      */
-    public static void counts(Path file, List<int[][]> passes, @Nullable Double utilisation) {
+    public static void counts(Path file, List<int[][]> passes, double[][] rankLoads, @Nullable Double utilisation) {
         write(file, g -> {
             g.writeNumberProperty("rank", 0);
             g.writeArrayPropertyStart("logical_count");
             for (int[][] pass : passes) {
                 matrix(g, pass);
+            }
+            g.writeEndArray();
+            g.writeArrayPropertyStart("rank_load");
+            for (double[] layer : rankLoads) {
+                g.writeArray(layer, 0, layer.length);
             }
             g.writeEndArray();
             if (utilisation == null) {

@@ -55,6 +55,19 @@ public record Placement(int[][] physicalToLogical, int gpus) {
                 .orElse(Double.NaN);
     }
 
+    /**
+     * Of loads that were measured, mean over the layers that have any; NaN without.
+     *
+     * @param loads [layer][GPU]
+     */
+    public static double balancedness(double[][] loads) {
+        return Arrays.stream(loads)
+                .mapToDouble(Placement::balancedness)
+                .filter(layer -> !Double.isNaN(layer))
+                .average()
+                .orElse(Double.NaN);
+    }
+
     /** Of one layer's loads. */
     public static double balancedness(double[] loads) {
         double most = Arrays.stream(loads).max().orElse(0);

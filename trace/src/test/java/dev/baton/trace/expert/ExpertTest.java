@@ -178,7 +178,10 @@ class ExpertTest {
     @Test
     void recordingsAreWrittenAsTheyAreRead() {
         Path file = folder.resolve("counts.json");
-        ExpertWriter.counts(file, List.of(new int[][] {{1, 2}, {0, 0}}, new int[][] {{3, 4}, {0, 0}}), 0.5);
+        double[][] rankLoads = {{9, 1}, {0, 0}};
+        ExpertWriter.counts(file, List.of(new int[][] {{1, 2}, {0, 0}}, new int[][] {{3, 4}, {0, 0}}), rankLoads, 0.5);
+        assertThat(ExpertFile.rankLoads(file)).isDeepEqualTo(rankLoads);
+        assertThat(Placement.balancedness(rankLoads)).isEqualTo(5.0 / 9);
         ExpertCounts counts = ExpertFile.read(file);
         assertThat(counts.steps()).isEqualTo(2);
         assertThat(counts.counts()).isDeepEqualTo(new double[][] {{4, 6}, {0, 0}});
