@@ -147,13 +147,24 @@ final class ProfileCommand implements Runnable {
             (collect == null ? files : TraceCollector.copy(files, collect)).forEach(System.out::println);
         }
 
+        /** Starts recording and says where, and where somebody else's window is open; false when that is so everywhere. */
+        boolean start(ProfileTargets targets, @Nullable Integer steps) throws InterruptedException {
+            ProfileTargets.Started started = targets.start(request(steps), PATIENT);
+            started.recording().forEach(s -> System.out.println("recording " + s));
+            started.already()
+                    .forEach(s ->
+                            System.out.println(s + " records already, and goes on with that window; to end it: baton"
+                                    + " profile stop " + s));
+            return !started.recording().isEmpty();
+        }
+
         /** Starts a window of some steps everywhere, waits for its files. */
         void window(ProfileTargets targets, int steps, Duration deadline) throws InterruptedException {
             TraceCollector collector = watching();
-            targets.all(s -> {
-                s.startProfile(request(steps), PATIENT);
-                return s;
-            });
+            if (!start(targets, steps)) {
+                throw new LabException(
+                        LabException.Code.SERVER, "every server records already: no window of ours was opened");
+            }
             try {
                 collect(collector, deadline);
             } finally {
@@ -208,13 +219,8 @@ final class ProfileCommand implements Runnable {
                 return 0;
             }
             try (ProfileTargets targets = servers.open()) {
-                targets.all(s -> {
-                            s.startProfile(recording.request(steps), PATIENT);
-                            return s;
-                        })
-                        .forEach(s -> System.out.println("recording " + s.base()));
+                return recording.start(targets, steps) ? 0 : 1;
             }
-            return 0;
         }
     }
 

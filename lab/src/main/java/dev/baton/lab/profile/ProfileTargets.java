@@ -7,12 +7,14 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.stream.IntStream;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -23,6 +25,8 @@ import tools.jackson.databind.json.JsonMapper;
  */
 public final class ProfileTargets implements AutoCloseable {
     private static final Duration SHORT = Duration.ofSeconds(10);
+    /** What SGLang and Baton answer a second start. */
+    private static final String IN_PROGRESS = "already in progress";
 
     private final List<ServerControl> servers;
     private final ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor();
@@ -90,6 +94,43 @@ public final class ProfileTargets implements AutoCloseable {
     }
 
     /**
+     * What became of a start.
+     *
+     * @param recording servers that record now
+     * @param already servers that had a window open, which goes on as it was begun
+     */
+    public record Started(List<URI> recording, List<URI> already) {}
+
+    /**
+     * Starts a profile on all servers. One that records already is left alone: its window is somebody's.
+     *
+     * @param fields body of {@code /start_profile}
+     * @throws LabException SERVER when any failed otherwise, naming it
+     */
+    public Started start(Map<String, Object> fields, Duration deadline) throws InterruptedException {
+        List<Boolean> starts = all(server -> {
+            try {
+                server.startProfile(fields, deadline);
+                return true;
+            } catch (LabException e) {
+                if (e.code() == LabException.Code.SERVER
+                        && String.valueOf(e.getMessage()).contains(IN_PROGRESS)) {
+                    return false;
+                }
+                throw e;
+            }
+        });
+        return new Started(where(starts, true), where(starts, false));
+    }
+
+    private List<URI> where(List<Boolean> answers, boolean wanted) {
+        return IntStream.range(0, answers.size())
+                .filter(i -> answers.get(i) == wanted)
+                .mapToObj(i -> servers.get(i).base())
+                .toList();
+    }
+
+    /**
      * Ends the windows of servers that run nothing: one that counts steps would else stay open until requests come, and
      * refuse the next.
      *
@@ -108,10 +149,7 @@ public final class ProfileTargets implements AutoCloseable {
                 return false; // Its window is over, as it should be.
             }
         });
-        return java.util.stream.IntStream.range(0, ended.size())
-                .filter(ended::get)
-                .mapToObj(i -> servers.get(i).base())
-                .toList();
+        return where(ended, true);
     }
 
     @Override

@@ -24,8 +24,9 @@ import tools.jackson.databind.json.JsonMapper;
  * What the ranks of some servers do at one moment.
  *
  * @param ranks in the order of servers and data-parallel ranks
+ * @param atNanos when, by {@link System#nanoTime}
  */
-public record RankLoads(List<Rank> ranks) {
+public record RankLoads(List<Rank> ranks, long atNanos) {
     private static final int TAIL_BYTES = 1 << 18;
     private static final Duration SHORT = Duration.ofSeconds(5);
 
@@ -34,9 +35,37 @@ public record RankLoads(List<Rank> ranks) {
      * @param running requests
      * @param waiting requests
      * @param tokens KV tokens in use and queued
-     * @param throughput last generated tokens/s it states; 0 when it states none
+     * @param throughput generated tokens/s: since the reading before where it counts its tokens, else the last that it
+     *     states, which may be old or hold idle time; 0 when it states none
+     * @param generated tokens that it has generated since its start; -1 when it does not count them
      */
-    public record Rank(String name, int running, int waiting, long tokens, double throughput) {}
+    public record Rank(String name, int running, int waiting, long tokens, double throughput, long generated) {}
+
+    /** Now. */
+    public RankLoads(List<Rank> ranks) {
+        this(ranks, System.nanoTime());
+    }
+
+    /** The same, throughput being what was generated since a reading before. */
+    public RankLoads since(RankLoads before) {
+        double seconds = (atNanos - before.atNanos) / 1e9;
+        Map<String, Long> generated = new TreeMap<>();
+        before.ranks.forEach(rank -> generated.put(rank.name(), rank.generated()));
+        List<Rank> now = ranks.stream()
+                .map(rank -> {
+                    long earlier = generated.getOrDefault(rank.name(), -1L);
+                    boolean isCounted = seconds > 0 && earlier >= 0 && rank.generated() >= earlier;
+                    return new Rank(
+                            rank.name(),
+                            rank.running(),
+                            rank.waiting(),
+                            rank.tokens(),
+                            isCounted ? (rank.generated() - earlier) / seconds : rank.throughput(),
+                            rank.generated());
+                })
+                .toList();
+        return new RankLoads(now, atNanos);
+    }
 
     /** Asks servers: {@code /get_load} for the ranks, {@code /get_server_info} for their throughput. */
     public static RankLoads read(ProfileTargets targets) throws InterruptedException {
@@ -58,7 +87,8 @@ public record RankLoads(List<Rank> ranks) {
                         Math.max(0, load.path("num_reqs").asInt(0) - waiting),
                         waiting,
                         load.path("num_tokens").asLong(0),
-                        states.path(ranks.size()).path("last_gen_throughput").asDouble(0)));
+                        states.path(ranks.size()).path("last_gen_throughput").asDouble(0),
+                        states.path(ranks.size()).path("num_generated_tokens").asLong(-1)));
             }
             return ranks;
         } catch (JacksonException e) {
@@ -90,7 +120,8 @@ public record RankLoads(List<Rank> ranks) {
                                                 d.runningRequests(),
                                                 d.queuedRequests(),
                                                 d.tokens(),
-                                                d.generationThroughput()));
+                                                d.generationThroughput(),
+                                                -1));
                             })));
         }
         return new RankLoads(List.copyOf(last.values()));

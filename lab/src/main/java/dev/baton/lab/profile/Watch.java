@@ -26,8 +26,11 @@ public final class Watch {
             throws InterruptedException {
         long end = System.nanoTime() + limit.toNanos();
         long since = -1;
+        RankLoads before = null;
         while (System.nanoTime() < end) {
-            RankLoads loads = source.read();
+            RankLoads read = source.read();
+            RankLoads loads = before == null ? read : read.since(before);
+            before = read;
             seen.accept(loads);
             long now = System.nanoTime();
             if (!condition.holds(loads)) {

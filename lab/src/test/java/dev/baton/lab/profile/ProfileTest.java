@@ -20,6 +20,7 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -31,7 +32,7 @@ class ProfileTest {
     private static RankLoads loads(int... running) {
         List<RankLoads.Rank> ranks = new ArrayList<>();
         for (int r : running) {
-            ranks.add(new RankLoads.Rank("s DP" + ranks.size(), r, 1, 10, 100));
+            ranks.add(new RankLoads.Rank("s DP" + ranks.size(), r, 1, 10, 100, -1));
         }
         return new RankLoads(ranks);
     }
@@ -73,6 +74,21 @@ class ProfileTest {
         assertThat(loads.ranks()).extracting(RankLoads.Rank::running).containsExactly(2999, 7);
         assertThat(loads.ranks()).extracting(RankLoads.Rank::name).containsExactly("server.log DP0", "server.log DP1");
         assertThat(loads.value(Condition.Figure.WAITING)).isEqualTo(4);
+    }
+
+    @Test
+    void throughputIsWhatWasGeneratedSinceTheReadingBefore() {
+        RankLoads.Rank counted = new RankLoads.Rank("a", 1, 0, 5, 7, 1_000);
+        RankLoads.Rank silent = new RankLoads.Rank("b", 1, 0, 5, 7, -1);
+        RankLoads first = new RankLoads(List.of(counted, silent), 0);
+        RankLoads second = new RankLoads(
+                List.of(new RankLoads.Rank("a", 1, 0, 5, 7, 1_300), silent, new RankLoads.Rank("c", 1, 0, 5, 9, 50)),
+                500_000_000);
+        assertThat(second.since(first).ranks())
+                .extracting(RankLoads.Rank::throughput)
+                .containsExactly(600.0, 7.0, 9.0);
+        RankLoads restarted = new RankLoads(List.of(new RankLoads.Rank("a", 1, 0, 5, 3, 20)), 900_000_000);
+        assertThat(restarted.since(second).value(Condition.Figure.THROUGHPUT)).isEqualTo(3);
     }
 
     @Test
@@ -144,6 +160,31 @@ class ProfileTest {
         assertThatThrownBy(() -> new Nsys("/no/such/nsys", System.out).sessions())
                 .isInstanceOf(LabException.class)
                 .hasMessageContaining("/no/such/nsys is not on this machine");
+    }
+
+    @Test
+    void aWindowThatIsOpenIsLeftAloneAndTheOthersBegin() throws IOException, InterruptedException {
+        HttpServer free = server(1, new CopyOnWriteArrayList<>());
+        HttpServer taken = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
+        taken.createContext("/", exchange -> {
+            try (exchange) {
+                byte[] answer = "Profiling is already in progress. Call /stop_profile first.\n"
+                        .getBytes(StandardCharsets.UTF_8);
+                boolean isStart = exchange.getRequestURI().getPath().equals("/start_profile");
+                exchange.sendResponseHeaders(isStart ? 500 : 404, answer.length);
+                exchange.getResponseBody().write(answer);
+            }
+        });
+        taken.start();
+        URI freeUrl = URI.create("http://127.0.0.1:" + free.getAddress().getPort());
+        URI takenUrl = URI.create("http://127.0.0.1:" + taken.getAddress().getPort());
+        try (ProfileTargets targets = ProfileTargets.of(List.of(takenUrl, freeUrl))) {
+            assertThat(targets.start(Map.of("num_steps", 5), Duration.ofSeconds(20)))
+                    .isEqualTo(new ProfileTargets.Started(List.of(freeUrl), List.of(takenUrl)));
+        } finally {
+            free.stop(0);
+            taken.stop(0);
+        }
     }
 
     private static HttpServer server(int running, List<String> calls) throws IOException {
