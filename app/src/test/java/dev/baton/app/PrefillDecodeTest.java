@@ -15,6 +15,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Prefill and decode in processes of their own: the answers of one server, and what is left when one of them dies. */
@@ -59,13 +60,15 @@ class PrefillDecodeTest {
         }
     }
 
-    @Test
-    void theTwoSidesMayBeLaidOutDifferently() {
+    @ParameterizedTest
+    @CsvSource({
+        "--tp-size=2 --pp-size=2,"
+                + "--tp-size=4 --dp-size=4 --enable-dp-attention --enable-deepep-moe --enable-two-batch-overlap",
+        "--tp-size=2 --dp-size=2 --enable-dp-attention --enable-deepep-moe --enable-two-batch-overlap, --tp-size=1"
+    })
+    void theTwoSidesMayBeLaidOutDifferently(String prefill, String decode) {
         try (PairUnderTest pair = PairUnderTest.start(
-                "layouts",
-                "auto",
-                "--tp-size=2 --pp-size=2 --skip-server-warmup",
-                "--skip-server-warmup --tp-size=4 --dp-size=4 --enable-dp-attention --enable-deepep-moe --enable-two-batch-overlap")) {
+                "layouts", "auto", prefill + " --skip-server-warmup", decode + " --skip-server-warmup")) {
             List<CompletableFuture<Reply>> replies = questions.subList(0, 5).stream()
                     .map(q -> pair.ask(PairUnderTest.body(q, true)))
                     .toList();

@@ -46,7 +46,8 @@ class ReportPageTest {
                 0.975,
                 Map.of("copy", 1.0, "json", 0.95),
                 List.of(new Summary.RankSteps(
-                        1, "decode", "TP-0", 16, new double[] {4, 3.9, 4.1, 4, 4.2}, 4, 4000, 3900.0)));
+                        1, "decode", "TP-0", 16, new double[] {4, 3.9, 4.1, 4, 4.2}, 4, 4000, 3900.0)),
+                List.of(new Summary.ExpertLoad(1, "decode", 40, 0.9, new double[] {1.1, 0.9})));
     }
 
     @Test

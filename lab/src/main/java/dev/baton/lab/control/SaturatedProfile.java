@@ -1,6 +1,7 @@
 package dev.baton.lab.control;
 
 import dev.baton.lab.LabException;
+import dev.baton.lab.experiment.Experiment;
 import dev.baton.lab.experiment.Experiment.Saturation;
 import java.io.IOException;
 import java.net.URI;
@@ -42,14 +43,14 @@ public final class SaturatedProfile {
     /**
      * What was seen.
      *
-     * @param running requests that each rank of each server ran when the sleep ended
+     * @param requests that each rank of each server ran, or had waiting, when the sleep ended
      * @param seconds from the first request until then
      * @param traces the files of each server's profile, by the server's prefix
      * @param windows windows taken; all but the last are deleted
      * @param steady whether the last one's steps were
      */
     public record Outcome(
-            Map<String, Map<Integer, Integer>> running,
+            Map<String, Map<Integer, Integer>> requests,
             double seconds,
             Map<String, List<Path>> traces,
             int windows,
@@ -58,28 +59,28 @@ public final class SaturatedProfile {
     /**
      * Slows the servers down, lets {@code load} send its requests, waits for the cap, releases and profiles.
      *
-     * @param decoders servers that decode, profiled each; the key is the first part of its trace files' names
+     * @param servers those to profile; the key is the first part of its trace files' names
      * @param load starts the filling requests and returns at once
-     * @throws LabException TIMEOUT with what each rank ran when the cap was not reached
+     * @throws LabException TIMEOUT with what each rank had when the cap was not reached
      */
-    public Outcome run(Map<String, URI> decoders, Path traceFolder, Runnable load) {
+    public Outcome run(Map<String, URI> servers, Path traceFolder, Runnable load) {
         List<ServerControl> controls =
-                decoders.values().stream().map(ServerControl::new).toList();
+                servers.values().stream().map(ServerControl::new).toList();
         try {
             controls.forEach(c -> c.slowDown(saturation.forwardSleepSeconds(), CALL));
             long start = System.nanoTime();
             load.run();
             Map<String, Map<Integer, Integer>> running = awaitCap(controls, start);
             double seconds = (System.nanoTime() - start) / 1e9;
-            startProfiles(decoders, controls, traceFolder);
+            startProfiles(servers, controls, traceFolder);
             controls.forEach(c -> c.slowDown(0, CALL));
-            Map<String, List<Path>> traces = awaitTraces(decoders, traceFolder);
+            Map<String, List<Path>> traces = awaitTraces(servers, traceFolder);
             boolean steady = areSteady(traces);
             int windows = 1;
             for (; !steady && windows <= RETAKES; windows++) {
                 delete(traces);
-                startProfiles(decoders, controls, traceFolder);
-                traces = awaitTraces(decoders, traceFolder);
+                startProfiles(servers, controls, traceFolder);
+                traces = awaitTraces(servers, traceFolder);
                 steady = areSteady(traces);
             }
             return new Outcome(running, seconds, traces, windows, steady);
@@ -95,16 +96,16 @@ public final class SaturatedProfile {
         }
     }
 
-    private void startProfiles(Map<String, URI> decoders, List<ServerControl> controls, Path traceFolder) {
+    private void startProfiles(Map<String, URI> servers, List<ServerControl> controls, Path traceFolder) {
         int next = 0;
-        for (String prefix : decoders.keySet()) {
+        for (String prefix : servers.keySet()) {
             controls.get(next++).startProfile(profileFields(traceFolder, prefix), CALL);
         }
     }
 
-    private static Map<String, List<Path>> awaitTraces(Map<String, URI> decoders, Path traceFolder) {
+    private static Map<String, List<Path>> awaitTraces(Map<String, URI> servers, Path traceFolder) {
         Map<String, List<Path>> traces = new LinkedHashMap<>();
-        for (String prefix : decoders.keySet()) {
+        for (String prefix : servers.keySet()) {
             traces.put(prefix, awaitTraces(traceFolder, prefix));
         }
         return traces;
@@ -137,16 +138,18 @@ public final class SaturatedProfile {
 
     private Map<String, Map<Integer, Integer>> awaitCap(List<ServerControl> controls, long start) {
         long end = start + (long) (saturation.timeoutSeconds() * 1e9);
+        boolean decode = saturation.stage() == Experiment.Stage.DECODE;
+        String gauge = decode ? "sglang:num_running_reqs" : "sglang:num_queue_reqs";
         while (true) {
             Map<String, Map<Integer, Integer>> running = new LinkedHashMap<>();
             boolean full = true;
             for (ServerControl control : controls) {
                 Map<Integer, Integer> ranks = new TreeMap<>();
                 new Metrics(control.metrics(CALL))
-                        .byRank("sglang:num_running_reqs")
+                        .byRank(gauge)
                         .forEach((rank, value) -> ranks.put(rank, value.intValue()));
                 running.put(control.base().toString(), ranks);
-                full &= !ranks.isEmpty() && ranks.values().stream().allMatch(n -> n >= saturation.runningPerRank());
+                full &= !ranks.isEmpty() && ranks.values().stream().allMatch(n -> n >= saturation.perRank());
             }
             if (full) {
                 return running;
@@ -154,9 +157,12 @@ public final class SaturatedProfile {
             if (System.nanoTime() > end) {
                 throw new LabException(
                         LabException.Code.TIMEOUT,
-                        "not saturated within " + saturation.timeoutSeconds() + " s: every rank should run "
-                                + saturation.runningPerRank() + " requests, they run " + running
-                                + "; is --max-running-requests or the KV pool smaller?");
+                        "not saturated within " + saturation.timeoutSeconds() + " s: every rank should "
+                                + (decode ? "run " : "have waiting ") + saturation.perRank()
+                                + " requests, there are " + running
+                                + (decode
+                                        ? "; is --max-running-requests or the KV pool smaller?"
+                                        : "; is requests_per_rank larger?"));
             }
             pause();
         }

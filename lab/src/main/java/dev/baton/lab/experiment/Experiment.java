@@ -21,6 +21,7 @@ import org.jspecify.annotations.Nullable;
  * @param warmup prompts sent before the measured run, same shape, other seed
  * @param evaluation questions with known answers; null asks none
  * @param saturation how the batch is filled before the profile; null profiles nothing
+ * @param experts counts where tokens go while the batch is full; null counts nothing
  * @param cells what is compared
  * @param baseline the cell that others are compared with
  * @param quick what {@code --quick} changes
@@ -39,6 +40,7 @@ public record Experiment(
         int warmup,
         @Nullable Evaluation evaluation,
         @Nullable Saturation saturation,
+        @Nullable Experts experts,
         List<Cell> cells,
         String baseline,
         Quick quick,
@@ -76,8 +78,10 @@ public record Experiment(
      *
      * @param name unique, a file name
      * @param servers its processes, in starting order
+     * @param expertsFrom the cell by whose last recording the experts of this one are placed; null places nothing
      */
-    public record Cell(String name, List<Server> servers) {
+    public record Cell(
+            String name, List<Server> servers, @Nullable String expertsFrom) {
         public Cell {
             servers = List.copyOf(servers);
         }
@@ -104,24 +108,42 @@ public record Experiment(
      */
     public record Evaluation(Path file, int prompts) {}
 
+    /** Which steps are profiled, and with them which servers: those that prefill, or those that decode. */
+    public enum Stage {
+        PREFILL,
+        DECODE;
+
+        /** Whether servers of a role take such steps. */
+        public boolean isOf(Role role) {
+            return role == Role.AGGREGATED || role == (this == PREFILL ? Role.PREFILL : Role.DECODE);
+        }
+    }
+
     /**
-     * How the batch is filled: the servers that decode sleep at the head of each step while requests pile up, until
-     * every rank runs its cap; then the sleep ends and {@code steps} steps are profiled.
+     * How the batch is filled: the servers sleep at the head of each step while requests pile up, until every rank has
+     * its cap of them; then the sleep ends and {@code steps} steps are profiled.
      *
+     * @param stage what is profiled
      * @param forwardSleepSeconds sleep of each step
-     * @param runningPerRank the cap: requests that each rank must run
+     * @param perRank the cap: requests that each rank must run (decode) or have waiting (prefill)
+     * @param requestsPerRank filling requests that are sent for each rank
      * @param inputTokens prompt of a filling request
      * @param outputTokens answer, long enough to outlast the profile
-     * @param steps decode steps of the profile
+     * @param steps steps of the profile
      * @param timeoutSeconds until the ranks must stand at the cap
      */
     public record Saturation(
+            Stage stage,
             double forwardSleepSeconds,
-            int runningPerRank,
+            int perRank,
+            int requestsPerRank,
             int inputTokens,
             int outputTokens,
             int steps,
             double timeoutSeconds) {}
+
+    /** @param passes forward passes of a full batch, after its profile, in which experts' tokens are counted */
+    public record Experts(int passes) {}
 
     /**
      * @param repeats runs of each cell
@@ -157,6 +179,7 @@ public record Experiment(
                 Math.min(warmup, quick.numPrompts()),
                 evaluation == null ? null : new Evaluation(evaluation.file(), quick.evaluationPrompts()),
                 saturation,
+                experts,
                 cells,
                 baseline,
                 quick,

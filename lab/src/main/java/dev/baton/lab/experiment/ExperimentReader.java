@@ -4,19 +4,24 @@ import dev.baton.lab.LabException;
 import dev.baton.lab.client.ServingBenchmarkConfig;
 import dev.baton.lab.experiment.Experiment.Cell;
 import dev.baton.lab.experiment.Experiment.Evaluation;
+import dev.baton.lab.experiment.Experiment.Experts;
 import dev.baton.lab.experiment.Experiment.Quick;
 import dev.baton.lab.experiment.Experiment.Role;
 import dev.baton.lab.experiment.Experiment.Saturation;
 import dev.baton.lab.experiment.Experiment.Server;
+import dev.baton.lab.experiment.Experiment.Stage;
 import dev.baton.lab.report.Expectation;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -45,8 +50,9 @@ public final class ExperimentReader {
         ServingBenchmarkConfig workload = workload(yaml);
         List<Cell> cells = new ArrayList<>();
         Set<String> names = new HashSet<>();
+        Map<Role, Map<String, Object>> roleFlags = roleFlags(yaml);
         for (Yaml cell : yaml.children("cells")) {
-            cells.add(cell(cell));
+            cells.add(cell(cell, roleFlags, names, yaml.has("experts")));
             if (!names.add(cells.getLast().name())) {
                 throw cell.fault(
                         "name", "two cells are named '" + cells.getLast().name() + "'");
@@ -75,6 +81,7 @@ public final class ExperimentReader {
                 yaml.integer("warmup", 4, 0),
                 evaluation(yaml),
                 saturation(yaml),
+                experts(yaml),
                 cells,
                 baseline,
                 quick(yaml, workload),
@@ -113,15 +120,23 @@ public final class ExperimentReader {
             if (!cells.contains(cell)) {
                 throw child.fault("cell", "no cell is named '" + cell + "'; cells: " + String.join(", ", cells));
             }
-            Double least = child.has("at_least") ? child.decimal("at_least", 0, 0) : null;
-            Double most = child.has("at_most") ? child.decimal("at_most", 0, 0) : null;
-            if (least == null && most == null) {
-                throw child.fault("metric", "an expectation needs at_least or at_most, a ratio to the baseline");
+            Expectation.Bounds ratio = bounds(child, "at_least", "at_most");
+            Expectation.Bounds value = bounds(child, "value_at_least", "value_at_most");
+            if (ratio.isOpen() && value.isOpen()) {
+                throw child.fault(
+                        "metric",
+                        "an expectation needs at_least or at_most, a ratio to the baseline, or value_at_least or"
+                                + " value_at_most of the figure itself");
             }
-            all.add(new Expectation(metric, cell, least, most, child.text("holds"), child.text("fails")));
+            all.add(new Expectation(metric, cell, ratio, value, child.text("holds"), child.text("fails")));
             child.done();
         }
         return all;
+    }
+
+    private static Expectation.Bounds bounds(Yaml yaml, String least, String most) {
+        return new Expectation.Bounds(
+                yaml.has(least) ? yaml.decimal(least, 0, 0) : null, yaml.has(most) ? yaml.decimal(most, 0, 0) : null);
     }
 
     private static ServingBenchmarkConfig workload(Yaml yaml) {
@@ -133,7 +148,22 @@ public final class ExperimentReader {
         }
     }
 
-    private static Cell cell(Yaml yaml) {
+    /** Flags that all servers of a role have. */
+    private static Map<Role, Map<String, Object>> roleFlags(Yaml yaml) {
+        Map<Role, Map<String, Object>> flags = new EnumMap<>(Role.class);
+        Yaml child = yaml.child("role_flags");
+        for (Role role : Role.values()) {
+            flags.put(role, child == null ? Map.of() : child.plain(role.name().toLowerCase(Locale.ROOT)));
+        }
+        if (child != null) {
+            child.done();
+        }
+        return flags;
+    }
+
+    /** @param earlier names of the cells before it */
+    private static Cell cell(
+            Yaml yaml, Map<Role, Map<String, Object>> roleFlags, Set<String> earlier, boolean countsExperts) {
         String name = yaml.text("name");
         if (!name.matches("[A-Za-z0-9._-]+")) {
             throw yaml.fault(
@@ -142,7 +172,7 @@ public final class ExperimentReader {
         }
         List<Server> servers = new ArrayList<>();
         for (Yaml server : yaml.children("servers")) {
-            servers.add(server(server));
+            servers.add(server(server, roleFlags));
         }
         boolean aggregated = servers.stream().anyMatch(s -> s.role() == Role.AGGREGATED);
         boolean split = servers.stream().anyMatch(s -> s.role() == Role.PREFILL)
@@ -159,19 +189,31 @@ public final class ExperimentReader {
         if (routers > 1 || many > 1 && routers == 0) {
             throw yaml.fault("servers", "more than one server needs one router in front (role: router)");
         }
+        String expertsFrom = yaml.text("experts_from", null);
+        if (expertsFrom != null && !countsExperts) {
+            throw yaml.fault("experts_from", "no cell counts experts: add 'experts: {passes: 40}' to the file");
+        }
+        if (expertsFrom != null && !earlier.contains(expertsFrom)) {
+            throw yaml.fault(
+                    "experts_from",
+                    "'" + expertsFrom + "' is no cell before this one, so it has recorded nothing yet; cells before: "
+                            + String.join(", ", earlier));
+        }
         yaml.done();
-        return new Cell(name, servers);
+        return new Cell(name, servers, expertsFrom);
     }
 
-    private static Server server(Yaml yaml) {
+    private static Server server(Yaml yaml, Map<Role, Map<String, Object>> roleFlags) {
         Role role = yaml.choice("role", Role.AGGREGATED);
         Map<String, String> environment = new LinkedHashMap<>();
         yaml.plain("environment").forEach((name, value) -> environment.put(name, value.toString()));
+        Map<String, Object> flags = new LinkedHashMap<>(Objects.requireNonNull(roleFlags.get(role)));
+        flags.putAll(yaml.plain("flags"));
         Server server = new Server(
                 role,
                 yaml.integer("replicas", 1, 1),
                 yaml.integer("cores", role == Role.ROUTER ? 0 : 1, 0),
-                yaml.plain("flags"),
+                flags,
                 environment);
         yaml.done();
         return server;
@@ -196,15 +238,32 @@ public final class ExperimentReader {
         if (child == null) {
             return null;
         }
+        Stage stage = child.choice("stage", Stage.DECODE);
+        int perRank = child.integer(stage == Stage.PREFILL ? "waiting_per_rank" : "running_per_rank", 8, 1);
         Saturation saturation = new Saturation(
+                stage,
                 child.decimal("forward_sleep_seconds", 1, 0),
-                child.integer("running_per_rank", 8, 1),
+                perRank,
+                child.integer("requests_per_rank", stage == Stage.PREFILL ? 3 * perRank : perRank, perRank),
                 child.integer("input_tokens", 64, 1),
                 child.integer("output_tokens", 256, 2),
                 child.integer("steps", 5, 1),
                 child.decimal("timeout_seconds", 60, 1));
         child.done();
         return saturation;
+    }
+
+    private static @Nullable Experts experts(Yaml yaml) {
+        Yaml child = yaml.child("experts");
+        if (child == null) {
+            return null;
+        }
+        if (!yaml.has("saturation")) {
+            throw yaml.fault("experts", "experts are counted while the batch is full: add 'saturation'");
+        }
+        Experts experts = new Experts(child.integer("passes", 40, 1));
+        child.done();
+        return experts;
     }
 
     private static Quick quick(Yaml yaml, ServingBenchmarkConfig workload) {

@@ -15,6 +15,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.SerializationFeature;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -32,6 +33,7 @@ public final class ExperimentRunner {
     private final Path root;
     private final RunFolder folder;
     private final PrintStream console;
+    private final @Nullable ExpertSteps experts;
     private final Map<String, List<CellRun.Found>> found = new LinkedHashMap<>();
     private final List<String> notes = new ArrayList<>();
     private final long startNanos = System.nanoTime();
@@ -46,6 +48,9 @@ public final class ExperimentRunner {
         this.root = root;
         this.folder = folder;
         this.console = console;
+        this.experts = experiment.experts() == null || experiment.saturation() == null
+                ? null
+                : new ExpertSteps(experiment.experts(), experiment.saturation().stage(), folder.experts());
         experiment.cells().forEach(c -> found.put(c.name(), new ArrayList<>()));
     }
 
@@ -63,11 +68,11 @@ public final class ExperimentRunner {
             for (Cell cell : order(repeat)) {
                 done++;
                 String head = String.format(Locale.ROOT, "[%d/%d] %s, repeat %d: ", done, total, cell.name(), repeat);
-                CellRun run =
-                        new CellRun(experiment, cell, repeat, folder, what -> console.println(elapsed() + head + what));
+                CellRun run = new CellRun(
+                        experiment, cell, repeat, folder, experts, what -> console.println(elapsed() + head + what));
                 CellRun.Found one = run.run(root);
                 found.get(cell.name()).add(one);
-                notes.addAll(one.notes());
+                notes.addAll(one.full().notes());
                 console.printf(
                         Locale.ROOT,
                         "%s%s%.1f output tok/s, TTFT %.0f ms, TPOT %.1f ms, %d lost%n",
@@ -108,12 +113,15 @@ public final class ExperimentRunner {
                 runs.forEach(r -> answers.addAll(
                         r.answers() == null ? List.of() : r.answers().outcomes()));
                 List<Summary.RankSteps> ranks =
-                        runs.stream().flatMap(r -> r.ranks().stream()).toList();
+                        runs.stream().flatMap(r -> r.full().ranks().stream()).toList();
+                List<Summary.ExpertLoad> loads =
+                        runs.stream().flatMap(r -> r.full().experts().stream()).toList();
                 cells.add(Summaries.cell(
                         cell.name(),
                         runs.stream().map(r -> r.result().metrics()).toList(),
                         new Evaluation.Report(answers),
-                        ranks));
+                        ranks,
+                        loads));
             }
         }
         return new Summary(
@@ -130,13 +138,18 @@ public final class ExperimentRunner {
 
     private List<String> withRehearsals() {
         List<String> all = new ArrayList<>();
-        for (Cell cell : experiment.cells()) {
-            String rehearsal = experiment.rehearsal(cell);
+        Map<String, List<String>> cellsOf = new LinkedHashMap<>();
+        experiment
+                .cells()
+                .forEach(cell -> cellsOf.computeIfAbsent(experiment.rehearsal(cell), r -> new ArrayList<>())
+                        .add(cell.name()));
+        cellsOf.forEach((rehearsal, cells) -> {
             if (!rehearsal.isEmpty()) {
-                all.add("REHEARSAL: in " + cell.name() + " times of " + rehearsal
+                String where = cells.size() == experiment.cells().size() ? "all cells" : String.join(", ", cells);
+                all.add("REHEARSAL: in " + where + " times of " + rehearsal
                         + " are modelled, they are not this machine's");
             }
-        }
+        });
         all.addAll(notes);
         return List.copyOf(all);
     }

@@ -38,13 +38,20 @@ final class ResolvedExperiment {
         Experiment.Saturation saturation = experiment.saturation();
         if (saturation != null) {
             Map<String, Object> child = new LinkedHashMap<>();
+            boolean prefill = saturation.stage() == Experiment.Stage.PREFILL;
+            child.put("stage", word(saturation.stage()));
             child.put("forward_sleep_seconds", saturation.forwardSleepSeconds());
-            child.put("running_per_rank", saturation.runningPerRank());
+            child.put(prefill ? "waiting_per_rank" : "running_per_rank", saturation.perRank());
+            child.put("requests_per_rank", saturation.requestsPerRank());
             child.put("input_tokens", saturation.inputTokens());
             child.put("output_tokens", saturation.outputTokens());
             child.put("steps", saturation.steps());
             child.put("timeout_seconds", saturation.timeoutSeconds());
             map.put("saturation", child);
+        }
+        Experiment.Experts experts = experiment.experts();
+        if (experts != null) {
+            map.put("experts", Map.of("passes", experts.passes()));
         }
         map.put(
                 "expect",
@@ -72,20 +79,28 @@ final class ResolvedExperiment {
         Map<String, Object> map = new LinkedHashMap<>();
         map.put("metric", expectation.metric());
         map.put("cell", expectation.cell());
-        if (expectation.atLeast() != null) {
-            map.put("at_least", expectation.atLeast());
-        }
-        if (expectation.atMost() != null) {
-            map.put("at_most", expectation.atMost());
-        }
+        bounds(map, "", expectation.ratio());
+        bounds(map, "value_", expectation.value());
         map.put("holds", expectation.holds());
         map.put("fails", expectation.fails());
         return map;
     }
 
+    private static void bounds(Map<String, Object> map, String prefix, Expectation.Bounds bounds) {
+        if (bounds.atLeast() != null) {
+            map.put(prefix + "at_least", bounds.atLeast());
+        }
+        if (bounds.atMost() != null) {
+            map.put(prefix + "at_most", bounds.atMost());
+        }
+    }
+
     private static Map<String, Object> cell(Experiment.Cell cell) {
         Map<String, Object> map = new LinkedHashMap<>();
         map.put("name", cell.name());
+        if (cell.expertsFrom() != null) {
+            map.put("experts_from", cell.expertsFrom());
+        }
         List<Map<String, Object>> servers =
                 cell.servers().stream().map(ResolvedExperiment::server).toList();
         map.put("servers", servers);

@@ -10,7 +10,7 @@ import java.time.format.DateTimeFormatter;
 
 /**
  * The folder of one run: {@code experiment.resolved.yaml}, {@code environment.json}, {@code commands.log},
- * {@code logs/}, {@code results/}, {@code traces/}, {@code summary.json}, the plots and {@code report.html}.
+ * {@code logs/}, {@code results/}, {@code traces/}, {@code experts/} where they are recorded, {@code summary.json}, the plots and {@code report.html}.
  */
 public final class RunFolder {
     private final Path path;
@@ -51,6 +51,11 @@ public final class RunFolder {
 
     public Path traces() {
         return path.resolve("traces");
+    }
+
+    /** Recordings of where tokens went. */
+    public Path experts() {
+        return path.resolve("experts");
     }
 
     /** Result lines of one cell, one a repeat. */

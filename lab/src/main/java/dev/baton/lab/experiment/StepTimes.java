@@ -1,6 +1,7 @@
 package dev.baton.lab.experiment;
 
 import dev.baton.lab.LabException;
+import dev.baton.lab.experiment.Experiment.Stage;
 import dev.baton.lab.report.Summary;
 import java.io.BufferedInputStream;
 import java.io.IOException;
@@ -20,11 +21,12 @@ import tools.jackson.core.ObjectReadContext;
 import tools.jackson.core.json.JsonFactory;
 
 /**
- * The decode steps of one rank's trace: annotations {@code step[DECODE bs=N]} with their durations, as SGLang (from
- * v0.5.12) and Baton write them.
+ * The steps of one rank's trace: annotations {@code step[DECODE bs=N]} or {@code step[EXTEND bs=N toks=T]} with their
+ * durations, as SGLang (from v0.5.12) and Baton write them.
  */
 public final class StepTimes {
-    private static final Pattern STEP = Pattern.compile("step\\[DECODE bs=(\\d+)]");
+    private static final Pattern DECODE = Pattern.compile("step\\[DECODE bs=(\\d+)]");
+    private static final Pattern EXTEND = Pattern.compile("step\\[EXTEND bs=\\d+ toks=(\\d+)]");
     private static final Pattern RANK = Pattern.compile("TP-\\d+(?:-DP-\\d+)?(?:-PP-\\d+)?(?:-EP-\\d+)?");
 
     private static final double UNSTEADY = 2;
@@ -32,13 +34,14 @@ public final class StepTimes {
     private StepTimes() {}
 
     /**
-     * @param batch sequences of each step (the largest when they differ)
+     * @param batch tokens of each step, in decode one a sequence (the largest when they differ)
      * @param stepMs durations of the steps with that batch, in file order
      */
     record Steps(int batch, double[] stepMs) {}
 
-    /** The steps of a rank; null when the trace has no decode step. */
-    static @Nullable Steps read(Path trace) {
+    /** The steps of a rank; null when the trace has none of the stage. */
+    static @Nullable Steps read(Path trace, Stage stage) {
+        Pattern name = stage == Stage.DECODE ? DECODE : EXTEND;
         List<double[]> steps = new ArrayList<>();
         try (InputStream in = new GZIPInputStream(new BufferedInputStream(Files.newInputStream(trace)));
                 JsonParser p = new JsonFactory().createParser(ObjectReadContext.empty(), in)) {
@@ -51,7 +54,7 @@ public final class StepTimes {
                     continue;
                 }
                 while (p.nextToken() == JsonToken.START_OBJECT) {
-                    event(p, steps);
+                    event(p, name, steps);
                 }
             }
         } catch (IOException e) {
@@ -66,8 +69,8 @@ public final class StepTimes {
     }
 
     /** Whether a trace's full-batch steps are of about one length: none twice as long as the median. */
-    static boolean isSteady(Path trace) {
-        Steps steps = read(trace);
+    static boolean isSteady(Path trace, Stage stage) {
+        Steps steps = read(trace, stage);
         if (steps == null) {
             return false;
         }
@@ -75,7 +78,7 @@ public final class StepTimes {
         return Arrays.stream(steps.stepMs()).allMatch(ms -> ms <= UNSTEADY * median);
     }
 
-    private static void event(JsonParser p, List<double[]> steps) {
+    private static void event(JsonParser p, Pattern step, List<double[]> steps) {
         int batch = -1;
         double micros = -1;
         boolean isAnnotation = false;
@@ -84,7 +87,7 @@ public final class StepTimes {
             p.nextToken();
             switch (key) {
                 case "name" -> {
-                    Matcher matcher = STEP.matcher(p.getValueAsString(""));
+                    Matcher matcher = step.matcher(p.getValueAsString(""));
                     batch = matcher.matches() ? Integer.parseInt(matcher.group(1)) : -1;
                 }
                 case "dur" -> micros = p.getDoubleValue();
@@ -97,9 +100,10 @@ public final class StepTimes {
         }
     }
 
-    /** Batch over median step time of one rank; null when the trace has no decode step. */
-    static Summary.@Nullable RankSteps of(int repeat, String server, Path trace, @Nullable Double logTokensPerSecond) {
-        Steps steps = read(trace);
+    /** Batch over median step time of one rank; null when the trace has no step of the stage. */
+    static Summary.@Nullable RankSteps of(
+            int repeat, String server, Path trace, Stage stage, @Nullable Double logTokensPerSecond) {
+        Steps steps = read(trace, stage);
         if (steps == null) {
             return null;
         }

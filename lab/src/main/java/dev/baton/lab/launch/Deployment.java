@@ -214,10 +214,10 @@ public final class Deployment implements AutoCloseable {
         return List.copyOf(members);
     }
 
-    /** The servers that decode. */
-    public List<ServerProcess> decoders() {
+    /** The servers that take steps of a stage. */
+    public List<ServerProcess> servers(Experiment.Stage stage) {
         return members.stream()
-                .filter(m -> m.role() == Role.AGGREGATED || m.role() == Role.DECODE)
+                .filter(m -> stage.isOf(m.role()))
                 .map(Member::process)
                 .toList();
     }

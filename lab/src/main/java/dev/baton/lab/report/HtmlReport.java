@@ -62,6 +62,7 @@ public final class HtmlReport {
                     .append("\"></p>");
         }
         ranks(page, summary);
+        experts(page, summary);
         domains(page, summary);
         files.forEach((title, text) -> page.append("<h2>")
                 .append(escape(title))
@@ -84,7 +85,9 @@ public final class HtmlReport {
         }
         page.append("<h2>Conclusion</h2><ul>");
         summary.verdicts()
-                .forEach(v -> page.append("<li>").append(escape(v.words())).append("</li>"));
+                .forEach(v -> page.append(v.holds() ? "<li><b class=\"yes\">yes:</b> " : "<li><b>no:</b> ")
+                        .append(escape(v.words()))
+                        .append("</li>"));
         page.append("</ul>");
     }
 
@@ -134,6 +137,13 @@ public final class HtmlReport {
         spread(page, summary, "latency mean (ms)", Summary.Cell::meanE2eMs);
         spread(page, summary, "latency p99 (ms)", Summary.Cell::p99E2eMs);
         row(page, summary, "answers right", c -> c.accuracy() == null ? "&ndash;" : percent(c.accuracy()));
+        if (summary.cells().stream().anyMatch(c -> !c.ranks().isEmpty())) {
+            spread(page, summary, "full-batch tokens/s a rank", Summaries::fullBatchRate);
+            spread(page, summary, "full-batch step (ms)", Summaries::fullBatchStepMs);
+        }
+        if (summary.cells().stream().anyMatch(c -> !c.experts().isEmpty())) {
+            spread(page, summary, "expert balancedness", "%.3f", Summaries::balancedness);
+        }
         page.append("</tbody></table>");
     }
 
@@ -142,9 +152,9 @@ public final class HtmlReport {
             return;
         }
         page.append(
-                        "<h2>Decode steps of full batches, rank by rank</h2><table><thead><tr><th>cell</th><th>repeat</th><th>server</th><th>rank</th>")
+                        "<h2>Steps of full batches, rank by rank</h2><table><thead><tr><th>cell</th><th>repeat</th><th>server</th><th>rank</th>")
                 .append(
-                        "<th>batch</th><th>steps (ms)</th><th>median (ms)</th><th>tokens/s (trace)</th><th>tokens/s (log)</th></tr></thead><tbody>");
+                        "<th>tokens</th><th>steps (ms)</th><th>median (ms)</th><th>tokens/s (trace)</th><th>tokens/s (log)</th></tr></thead><tbody>");
         for (Summary.Cell cell : summary.cells()) {
             for (Summary.RankSteps r : cell.ranks()) {
                 StringBuilder steps = new StringBuilder();
@@ -168,6 +178,35 @@ public final class HtmlReport {
                         Locale.ROOT, "</td><td>%.2f</td><td>%.0f</td><td>", r.medianStepMs(), r.tokensPerSecond()));
                 page.append(logged == null ? "&ndash;" : String.format(Locale.ROOT, "%.0f", logged))
                         .append("</td></tr>");
+            }
+        }
+        page.append("</tbody></table>");
+    }
+
+    private static void experts(StringBuilder page, Summary summary) {
+        if (summary.cells().stream().allMatch(c -> c.experts().isEmpty())) {
+            return;
+        }
+        page.append(
+                "<h2>Experts under full batches</h2><p class=\"lead\">Balancedness is the ranks' mean tokens over the"
+                        + " busiest rank's, all passes together, mean over the layers: 1 is perfect. A rank's load is its tokens"
+                        + " over the mean rank's.</p><table><thead><tr><th>cell</th><th>repeat</th><th>server</th><th>passes</th>"
+                        + "<th>balancedness</th><th>load of each rank</th></tr></thead><tbody>");
+        for (Summary.Cell cell : summary.cells()) {
+            for (Summary.ExpertLoad load : cell.experts()) {
+                StringBuilder ranks = new StringBuilder();
+                for (double share : load.rankLoads()) {
+                    ranks.append(String.format(Locale.ROOT, "%.2f ", share));
+                }
+                Double balancedness = load.balancedness();
+                page.append("<tr><td>").append(escape(cell.name()));
+                page.append("</td><td>")
+                        .append(load.repeat())
+                        .append("</td><td>")
+                        .append(escape(load.server()));
+                page.append("</td><td>").append(load.passes()).append("</td><td>");
+                page.append(balancedness == null ? "&ndash;" : String.format(Locale.ROOT, "%.3f", balancedness));
+                page.append("</td><td class=\"range\">").append(ranks).append("</td></tr>");
             }
         }
         page.append("</tbody></table>");
@@ -198,16 +237,24 @@ public final class HtmlReport {
 
     private static void spread(
             StringBuilder page, Summary summary, String label, Function<Summary.Cell, Spread> figure) {
+        spread(page, summary, label, "%.1f", figure);
+    }
+
+    private static void spread(
+            StringBuilder page, Summary summary, String label, String number, Function<Summary.Cell, Spread> figure) {
         row(page, summary, label, c -> {
             Spread s = figure.apply(c);
+            if (s.values().length == 0) {
+                return "&ndash;";
+            }
             String range = s.values().length < 2
                     ? ""
                     : String.format(
                             Locale.ROOT,
-                            " <span class=\"range\">%.1f&thinsp;&ndash;&thinsp;%.1f</span>",
+                            " <span class=\"range\">" + number + "&thinsp;&ndash;&thinsp;" + number + "</span>",
                             s.min(),
                             s.max());
-            return String.format(Locale.ROOT, "%.1f", s.median()) + range;
+            return String.format(Locale.ROOT, number, s.median()) + range;
         });
     }
 

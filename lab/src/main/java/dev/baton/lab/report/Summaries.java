@@ -8,8 +8,10 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.function.Function;
 import java.util.function.ToDoubleFunction;
+import java.util.stream.Collectors;
 
 /** Makes summaries from what the repeats found. */
 public final class Summaries {
@@ -27,13 +29,19 @@ public final class Summaries {
         COMPARED.put("mean_e2e_latency_ms", Summary.Cell::meanE2eMs);
         METRICS.putAll(COMPARED);
         METRICS.put("full_batch_step_ms", Summaries::fullBatchStepMs);
+        METRICS.put("full_batch_tokens_per_second_per_rank", Summaries::fullBatchRate);
+        METRICS.put("expert_balancedness", Summaries::balancedness);
     }
 
     private Summaries() {}
 
     /** One cell from the metrics of its repeats. */
     public static Summary.Cell cell(
-            String name, List<ServingMetrics> runs, Evaluation.Report answers, List<Summary.RankSteps> ranks) {
+            String name,
+            List<ServingMetrics> runs,
+            Evaluation.Report answers,
+            List<Summary.RankSteps> ranks,
+            List<Summary.ExpertLoad> experts) {
         Map<String, Double> byDomain = new LinkedHashMap<>();
         answers.byDomain().forEach((domain, score) -> byDomain.put(domain, score.accuracy()));
         return new Summary.Cell(
@@ -53,7 +61,8 @@ public final class Summaries {
                 spread(runs, m -> m.itlMillis().at(99)),
                 answers.outcomes().isEmpty() ? null : answers.total().accuracy(),
                 byDomain,
-                ranks);
+                ranks,
+                experts);
     }
 
     /** A figure of a cell over its repeats. */
@@ -62,10 +71,40 @@ public final class Summaries {
     }
 
     /** The slowest rank's median step of each repeat: the others wait for it. */
-    private static Spread fullBatchStepMs(Summary.Cell cell) {
-        Map<Integer, Double> slowest = new java.util.TreeMap<>();
+    static Spread fullBatchStepMs(Summary.Cell cell) {
+        return Spread.of(slowestMs(cell).values().stream().mapToDouble(d -> d).toArray());
+    }
+
+    private static Map<Integer, Double> slowestMs(Summary.Cell cell) {
+        Map<Integer, Double> slowest = new TreeMap<>();
         cell.ranks().forEach(rank -> slowest.merge(rank.repeat(), rank.medianStepMs(), Math::max));
-        return Spread.of(slowest.values().stream().mapToDouble(d -> d).toArray());
+        return slowest;
+    }
+
+    /** Tokens of the mean rank over the slowest one's step, as published recipes count tokens/s of one GPU. */
+    static Spread fullBatchRate(Summary.Cell cell) {
+        Map<Integer, Double> batch = cell.ranks().stream()
+                .collect(Collectors.groupingBy(
+                        Summary.RankSteps::repeat, TreeMap::new, Collectors.averagingDouble(Summary.RankSteps::batch)));
+        Map<Integer, Double> slowest = slowestMs(cell);
+        return Spread.of(batch.entrySet().stream()
+                .mapToDouble(e -> 1000 * e.getValue() / java.util.Objects.requireNonNull(slowest.get(e.getKey())))
+                .toArray());
+    }
+
+    /** How evenly experts' tokens fell on their ranks, servers of a repeat averaged. */
+    static Spread balancedness(Summary.Cell cell) {
+        Map<Integer, List<Double>> ofRepeat = new TreeMap<>();
+        for (Summary.ExpertLoad load : cell.experts()) {
+            Double value = load.balancedness();
+            if (value != null) {
+                ofRepeat.computeIfAbsent(load.repeat(), r -> new ArrayList<>()).add(value);
+            }
+        }
+        return Spread.of(ofRepeat.values().stream()
+                .mapToDouble(
+                        values -> values.stream().mapToDouble(d -> d).average().orElse(0))
+                .toArray());
     }
 
     private static Spread spread(List<ServingMetrics> runs, ToDoubleFunction<ServingMetrics> figure) {

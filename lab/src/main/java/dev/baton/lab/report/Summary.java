@@ -49,6 +49,7 @@ public record Summary(
      * @param accuracy share of right answers to the evaluation prompts; null when none were asked
      * @param accuracyByDomain the same a domain
      * @param ranks step times of full batches, each rank of each profiled server
+     * @param experts loads of the experts' ranks under full batches, each profiled server; empty where none were counted
      */
     public record Cell(
             String name,
@@ -67,7 +68,21 @@ public record Summary(
             Spread p99ItlMs,
             @Nullable Double accuracy,
             Map<String, Double> accuracyByDomain,
-            List<RankSteps> ranks) {}
+            List<RankSteps> ranks,
+            List<ExpertLoad> experts) {}
+
+    /**
+     * What the ranks that hold experts computed.
+     *
+     * @param repeat which run, from 1
+     * @param server e.g. {@code decode}
+     * @param passes forward passes that were counted
+     * @param balancedness of all passes together: per layer the ranks' mean tokens over the busiest rank's, mean over the
+     *     layers; null when the server does not say what each rank computed
+     * @param rankLoads each rank's tokens over the mean rank's, mean over the layers; 1 is even
+     */
+    public record ExpertLoad(
+            int repeat, String server, int passes, @Nullable Double balancedness, double[] rankLoads) {}
 
     /**
      * A figure over the repeats.
@@ -94,12 +109,12 @@ public record Summary(
     }
 
     /**
-     * One rank's profiled decode steps.
+     * One rank's profiled steps.
      *
      * @param repeat which run, from 1
      * @param server e.g. {@code decode}
      * @param rank its label in the trace's file name
-     * @param batch sequences of each step
+     * @param batch tokens of each step, in decode one a sequence
      * @param stepMs duration of each step
      * @param medianStepMs their median
      * @param tokensPerSecond batch over median step time
@@ -118,9 +133,9 @@ public record Summary(
     /**
      * What became of an expectation.
      *
-     * @param ratio of the medians, cell over baseline
+     * @param ratio of the medians, cell over baseline; NaN without
      * @param holds whether it is as expected
-     * @param largerThanSpread true when the two ranges over the repeats do not touch
+     * @param largerThanSpread true when the two ranges over the repeats do not touch, or when every repeat agrees
      * @param words the conclusion
      */
     public record Verdict(

@@ -9,6 +9,8 @@ import java.util.function.Function;
 /** The table at the end of a run: one column a cell, median and range over the repeats. */
 public final class SummaryTable {
     private static final int LABEL = 32;
+    /** With more ranks only what they have in common is shown; the report has each. */
+    private static final int MOST_RANKS = 4;
 
     private SummaryTable() {}
 
@@ -34,19 +36,30 @@ public final class SummaryTable {
                 width,
                 "answers right",
                 c -> c.accuracy() == null ? "-" : String.format(Locale.ROOT, "%.1f%%", 100 * c.accuracy()));
-        for (String rank : ranks(summary)) {
-            row(table, summary, width, rank + " full-batch tok/s", c -> fullBatch(c, rank));
+        List<String> ranks = ranks(summary);
+        if (ranks.size() > 1) {
+            spread(table, summary, width, "full-batch tokens/s a rank", Summaries::fullBatchRate);
+            spread(table, summary, width, "full-batch step (ms)", Summaries::fullBatchStepMs);
+        }
+        if (ranks.size() <= MOST_RANKS) {
+            ranks.forEach(rank -> row(table, summary, width, rank + " full-batch tok/s", c -> fullBatch(c, rank)));
+        }
+        if (summary.cells().stream().anyMatch(c -> !c.experts().isEmpty())) {
+            row(table, summary, width, "expert balancedness", c -> text("%.3f", Summaries.balancedness(c)));
         }
         if (!summary.comparisons().isEmpty()) {
             table.append("\nAgainst ").append(summary.baseline()).append(":\n");
             summary.comparisons()
                     .forEach(c -> table.append("  ").append(c.words()).append('\n'));
         }
+        summary.notes().forEach(n -> table.append("note: ").append(n).append('\n'));
         if (!summary.verdicts().isEmpty()) {
             table.append("\nConclusion:\n");
-            summary.verdicts().forEach(v -> table.append("  ").append(v.words()).append('\n'));
+            summary.verdicts()
+                    .forEach(v -> table.append(v.holds() ? "  yes: " : "  no:  ")
+                            .append(v.words())
+                            .append('\n'));
         }
-        summary.notes().forEach(n -> table.append("note: ").append(n).append('\n'));
         return table.toString();
     }
 
@@ -87,14 +100,17 @@ public final class SummaryTable {
 
     private static void spread(
             StringBuilder table, Summary summary, int width, String label, Function<Summary.Cell, Spread> figure) {
-        row(table, summary, width, label, c -> text(figure.apply(c)));
+        row(table, summary, width, label, c -> text("%.1f", figure.apply(c)));
     }
 
-    /** {@code median [min..max]}. */
-    static String text(Spread s) {
-        return s.values().length < 2
-                ? String.format(Locale.ROOT, "%.1f", s.median())
-                : String.format(Locale.ROOT, "%.1f [%.1f..%.1f]", s.median(), s.min(), s.max());
+    /** {@code median [min..max]}, a dash where nothing was measured. */
+    private static String text(String number, Spread s) {
+        return switch (s.values().length) {
+            case 0 -> "-";
+            case 1 -> String.format(Locale.ROOT, number, s.median());
+            default ->
+                String.format(Locale.ROOT, number + " [" + number + ".." + number + "]", s.median(), s.min(), s.max());
+        };
     }
 
     private static void row(

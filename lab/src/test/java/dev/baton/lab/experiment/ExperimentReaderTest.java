@@ -8,6 +8,7 @@ import dev.baton.lab.report.Expectation;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Map;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -64,10 +65,61 @@ class ExperimentReaderTest {
         assertThat(new ExperimentReader(root)
                         .parse("trial.yaml", GOOD + EXPECTS)
                         .expectations())
-                .containsExactly(new Expectation("output_throughput", "two", 1.2, null, "good", "bad"));
+                .containsExactly(new Expectation(
+                        "output_throughput",
+                        "two",
+                        new Expectation.Bounds(1.2, null),
+                        Expectation.Bounds.NONE,
+                        "good",
+                        "bad"));
         fails(GOOD + EXPECTS.replace("output_throughput", "speed"), "no such figure: 'speed'");
         fails(GOOD + EXPECTS.replace("cell: two", "cell: three"), "no cell is named 'three'");
         fails(GOOD + EXPECTS.replace("at_least: 1.2, ", ""), "at_least or at_most");
+        assertThat(new ExperimentReader(root)
+                        .parse("trial.yaml", GOOD + EXPECTS.replace("at_least", "value_at_least"))
+                        .expectations()
+                        .getFirst()
+                        .value())
+                .isEqualTo(new Expectation.Bounds(1.2, null));
+    }
+
+    @Test
+    void serversOfARoleShareFlagsAndSayTheirOwnAfterwards() {
+        Experiment experiment = new ExperimentReader(root)
+                .parse("trial.yaml", GOOD + "role_flags: {prefill: {page-size: 8, tp-size: 2}, router: {port: 1}}\n");
+        assertThat(experiment.cells().get(1).servers())
+                .extracting(Experiment.Server::flags)
+                .containsExactly(Map.of("page-size", 4, "tp-size", 2), Map.of(), Map.of("port", 1));
+        fails(
+                GOOD + "role_flags: {prefil: {page-size: 8}}\n",
+                "unknown key 'role_flags.prefil'; did you mean 'prefill'?");
+    }
+
+    @Test
+    void prefillIsFilledByWhatWaits() {
+        String prefill = GOOD.replace("running_per_rank: 4", "stage: prefill\n  waiting_per_rank: 5");
+        Experiment.Saturation saturation =
+                new ExperimentReader(root).parse("trial.yaml", prefill).saturation();
+        assertThat(saturation.stage()).isEqualTo(Experiment.Stage.PREFILL);
+        assertThat(saturation.perRank()).isEqualTo(5);
+        assertThat(saturation.requestsPerRank()).isEqualTo(15);
+        fails(prefill.replace("waiting_", "running_"), "unknown key 'saturation.running_per_rank'; did you mean");
+        fails(
+                prefill.replace("stage: prefill", "stage: extend"),
+                "saturation.stage must be one of prefill, decode, not 'extend'");
+    }
+
+    @Test
+    void aCellIsPlacedByWhatAnEarlierOneRecorded() {
+        String counted =
+                GOOD.replace("  - name: two\n", "  - name: two\n    experts_from: one\n") + "experts: {passes: 7}\n";
+        Experiment experiment = new ExperimentReader(root).parse("trial.yaml", counted);
+        assertThat(experiment.experts()).isEqualTo(new Experiment.Experts(7));
+        assertThat(experiment.cells()).extracting(Experiment.Cell::expertsFrom).containsExactly(null, "one");
+        fails(counted.replace("experts: {passes: 7}\n", ""), "no cell counts experts");
+        fails(counted.replace("experts_from: one", "experts_from: two"), "'two' is no cell before this one");
+        fails(counted.replace("saturation:\n  running_per_rank: 4\n", ""), "counted while the batch is full");
+        fails(counted.replace("passes", "steps"), "unknown key 'experts.steps'");
     }
 
     @Test
@@ -80,7 +132,11 @@ class ExperimentReaderTest {
 
     @Test
     void whatIsWrittenOutReadsBackTheSame() {
-        Experiment experiment = new ExperimentReader(root).parse("trial.yaml", GOOD + EXPECTS);
+        Experiment experiment = new ExperimentReader(root)
+                .parse(
+                        "trial.yaml",
+                        GOOD.replace("  - name: two\n", "  - name: two\n    experts_from: one\n") + EXPECTS
+                                + "experts: {passes: 7}\n");
         String resolved = ResolvedExperiment.yaml(experiment);
         assertThat(ResolvedExperiment.yaml(new ExperimentReader(root).parse("resolved.yaml", resolved)))
                 .isEqualTo(resolved);
