@@ -1,5 +1,6 @@
 package dev.baton.app;
 
+import dev.baton.engine.EngineException;
 import dev.baton.lab.evaluate.EvalPrompt;
 import dev.baton.lab.evaluate.Evaluation;
 import dev.baton.lab.evaluate.HttpAnswerer;
@@ -45,6 +46,15 @@ final class EvalCommand implements Callable<Integer> {
     @Option(names = "--flags", arity = "1..*", description = "launch flags for a directory, e.g. --flags=--tp-size=2")
     List<String> flags = new ArrayList<>();
 
+    @Option(
+            names = "--layouts",
+            paramLabel = "FILE",
+            description =
+                    "launch flags, a line each (- for none): asks a directory's model in each of these layouts and"
+                            + " compares the answers with the first one's")
+    @Nullable
+    Path layouts;
+
     @Override
     public Integer call() throws Exception {
         boolean isUrl = target.startsWith("http://") || target.startsWith("https://");
@@ -52,7 +62,16 @@ final class EvalCommand implements Callable<Integer> {
                 ? file
                 : (isUrl ? ProjectRoot.find().resolve("models/baton-nano") : Path.of(target)).resolve("eval.jsonl");
         List<EvalPrompt> chosen = EvalPrompt.spread(EvalPrompt.read(questions), prompts);
-        Evaluation.Report report = isUrl ? ask(chosen, URI.create(target)) : askHere(chosen);
+        if (layouts != null) {
+            if (isUrl) {
+                throw new EngineException(
+                        EngineException.Code.CONFIGURATION,
+                        "--layouts starts the model itself: give a model directory, not " + target);
+            }
+            double worst = EvalLayouts.run(EvalLayouts.read(layouts), words -> askHere(chosen, words), System.out);
+            return worst < atLeast ? 1 : 0;
+        }
+        Evaluation.Report report = isUrl ? ask(chosen, URI.create(target)) : askHere(chosen, List.of());
         System.out.print(report.table());
         if (showWrong) {
             report.outcomes().stream()
@@ -74,9 +93,10 @@ final class EvalCommand implements Callable<Integer> {
         }
     }
 
-    private Evaluation.Report askHere(List<EvalPrompt> chosen) throws InterruptedException {
+    private Evaluation.Report askHere(List<EvalPrompt> chosen, List<String> layout) throws InterruptedException {
         List<String> words = new ArrayList<>(List.of("--model-path", target));
         words.addAll(flags);
+        words.addAll(layout);
         LogLevels.apply("warning");
         Path folder = Path.of(target);
         try (EngineAssembly assembly = EngineAssembly.start(ServerArgs.parse(words), EngineAssembly.RoleWiring.NONE)) {

@@ -83,6 +83,8 @@ public final class RankPlot {
         chart.getStyler().setRangeColors(new Color[] {new Color(0xfff8f0), new Color(0xf0c090), new Color(0xd9772b)});
         chart.getStyler().setMin(0);
         chart.getStyler().setGradientColorColumnHeight(120);
+        // Least pixels of a label, on either axis: every rank's row has more and shows its label.
+        chart.getStyler().setXAxisTickMarkSpacingHint(18);
         chart.getStyler().setShowValue(steps <= 12);
         chart.getStyler().setHeatMapValueDecimalPattern("0.00");
         List<Number[]> cells = new ArrayList<>();
@@ -95,6 +97,9 @@ public final class RankPlot {
                 cells.add(new Number[] {s, r, nanos / 1e6});
             }
         }
+        double most =
+                cells.stream().mapToDouble(cell -> cell[2].doubleValue()).max().orElse(1);
+        chart.getStyler().setMax(Math.ceil(100 * most) / 100);
         chart.addSeries(
                 "ms",
                 IntStream.range(0, steps).mapToObj(s -> "" + s).toList(),
