@@ -27,15 +27,14 @@ final class CudaExperts {
     private final Kernels kernels;
     private final Scratch scratch;
     private final Operands operands;
+    private final ExpertProduct product;
     private final Map<ExpertWeights, Tables> tables = new IdentityHashMap<>();
 
     /** Device addresses of every expert's matrices. */
     private record Tables(long gate, long up, long down) {}
 
-    private final SkinnyProduct skinny;
-
-    CudaExperts(Launch launch, Kernels kernels, Scratch scratch, Operands operands, SkinnyProduct skinny) {
-        this.skinny = skinny;
+    CudaExperts(Launch launch, Kernels kernels, Scratch scratch, Operands operands, ExpertProduct product) {
+        this.product = product;
         this.launch = launch;
         this.kernels = kernels;
         this.scratch = scratch;
@@ -84,8 +83,8 @@ final class CudaExperts {
         Tables pointers = tables.computeIfAbsent(experts, e -> pointers(e, x.dtype()));
         int inner = experts.gate().getFirst().outFeatures();
         int hidden = x.columns();
-        boolean tensorCores = skinny.fitsExperts(x, inner);
-        int tileRows = tensorCores ? SkinnyProduct.expertRows(pairs, count) : TILE_ROWS;
+        boolean tensorCores = product.fits(x, inner);
+        int tileRows = tensorCores ? ExpertProduct.tileRows(pairs, count) : TILE_ROWS;
         long first = scratch.address("experts.first", 4L * (count + 1));
         long tiles = scratch.address("experts.tiles", 4L * (count + 1));
         long order = scratch.address("experts.order", 4L * pairs);
@@ -106,9 +105,8 @@ final class CudaExperts {
                 .run(kernels.get(Source.EXPERTS, "order_pairs", 1024), 1, 1, 1, 4 * count);
         int rowTiles = Math.min(pairs, pairs / tileRows + count);
         if (tensorCores) {
-            SkinnyProduct.ExpertOrder sorted =
-                    new SkinnyProduct.ExpertOrder(first, order, tiles, count, topK, tileRows);
-            skinny.experts(
+            ExpertProduct.Order sorted = new ExpertProduct.Order(first, order, tiles, count, topK, tileRows);
+            product.run(
                     x.memory().address(),
                     x.rowStride(),
                     pointers.gate,
@@ -118,7 +116,7 @@ final class CudaExperts {
                     inner,
                     hidden,
                     rowTiles);
-            skinny.experts(between, inner, pointers.down, 0, sorted, result, hidden, inner, rowTiles);
+            product.run(between, inner, pointers.down, 0, sorted, result, hidden, inner, rowTiles);
             combine(ids, weights, place, result, out);
             return;
         }

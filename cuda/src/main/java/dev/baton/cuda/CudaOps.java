@@ -42,7 +42,12 @@ final class CudaOps implements Ops, AutoCloseable {
         this.operands = new Operands(device, launch, kernels);
         this.scratch = new Scratch(device);
         this.skinny = new SkinnyProduct(device.gpu().info(), launch, kernels, operands);
-        this.experts = new CudaExperts(launch, kernels, scratch, operands, skinny);
+        this.experts = new CudaExperts(
+                launch,
+                kernels,
+                scratch,
+                operands,
+                new ExpertProduct(device.gpu().info(), launch, kernels));
         this.multiprocessors = device.gpu().info().multiprocessors();
         this.fuses = device.gpu().info().hasClusters() && device.activationType() == DType.BF16;
         this.attention = new CudaAttention(device.gpu().info(), launch, kernels, scratch);

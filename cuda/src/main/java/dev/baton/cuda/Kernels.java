@@ -21,6 +21,7 @@ final class Kernels implements AutoCloseable {
         LATENT("latent.cu", 256),
         PRODUCT("product.cu", 256),
         SKINNY("skinny.cu", 128),
+        GROUPED("grouped.cu", 256),
         EXPERTS("experts.cu", 256);
 
         private final String file;
@@ -67,7 +68,7 @@ final class Kernels implements AutoCloseable {
         KernelModule module = modules.computeIfAbsent(
                 source, s -> gpu.load(cache.code(s.file, gpu.info().architecture())));
         boolean large = switch (source) {
-            case ATTENTION, FLASH, LATENT, SKINNY -> true;
+            case ATTENTION, FLASH, LATENT, SKINNY, GROUPED -> true;
             case ELEMENTS, NORM, PRODUCT, EXPERTS -> false;
         };
         return module.kernel(name, threads, large ? mostSharedBytes() : 0);

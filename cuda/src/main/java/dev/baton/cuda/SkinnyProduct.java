@@ -18,14 +18,14 @@ final class SkinnyProduct {
     static final int MOST_TOKENS = 32;
 
     /** As in skinny.cu: k of a stage. */
-    private static final int DEPTH = 64;
+    static final int DEPTH = 64;
 
     private static final int MOST_SPLITS = Launch.MOST_CLUSTER;
     /** Stages that a block should have at least. */
     private static final int FEWEST_STEPS = 4;
 
     /** The variants in skinny.cu: most tokens, rows of a block, stages of its ring, and blocks a multiprocessor. */
-    private enum Variant {
+    enum Variant {
         UP_TO_8(8, 64, 6, 4),
         UP_TO_16(16, 64, 5, 4),
         UP_TO_32(32, 64, 5, 3);
@@ -50,6 +50,18 @@ final class SkinnyProduct {
             }
             throw new IllegalArgumentException(tokens + " tokens");
         }
+
+        int tokens() {
+            return tokens;
+        }
+
+        int rows() {
+            return rows;
+        }
+
+        int sharedBytes() {
+            return sharedBytes;
+        }
     }
 
     private final GpuInfo gpu;
@@ -70,7 +82,7 @@ final class SkinnyProduct {
     }
 
     /** BF16 rows that begin on 16-byte boundaries and are whole groups of eight elements. */
-    private static boolean isWide(Tensor tensor) {
+    static boolean isWide(Tensor tensor) {
         return tensor.dtype() == DType.BF16
                 && tensor.columns() % 8 == 0
                 && tensor.rowStride() % 8 == 0
@@ -136,70 +148,6 @@ final class SkinnyProduct {
                 .put(kvHeads * headDim);
         run("heads", out.rows(), matrix);
     }
-
-    /** Rows of a tile of {@link #experts}, for this many pairs of token and choice. */
-    static int expertRows(int pairs, int experts) {
-        return pairs <= 4 * experts ? Variant.UP_TO_8.tokens : Variant.UP_TO_32.tokens;
-    }
-
-    /** Whether {@link #experts} can multiply rows of x by matrices [n, k] and back. */
-    boolean fitsExperts(Tensor x, int inner) {
-        return gpu.hasClusters() && isWide(x) && inner % 8 == 0;
-    }
-
-    /**
-     * Rows of every expert by its matrices: silu(first) * second where there are two.
-     *
-     * @param x address of rows of k elements, {@code xStride} apart
-     * @param second address of the second matrices' addresses; 0 for one product, whose rows of x are places
-     * @param result address of rows of n elements
-     * @param n rows of a matrix
-     * @param tiles of rows at most
-     */
-    void experts(
-            long x, long xStride, long matrices, long second, ExpertOrder order, long result, int n, int k, int tiles) {
-        Variant variant = order.rows() == Variant.UP_TO_8.tokens ? Variant.UP_TO_8 : Variant.UP_TO_32;
-        launch.put(x)
-                .put(xStride)
-                .put(0L)
-                .put((long) k)
-                .put(0L)
-                .put(0)
-                .put(0f)
-                .put(n)
-                .put(k)
-                .put(0)
-                .put(second == 0 ? 8 : n)
-                .put((k + DEPTH - 1) / DEPTH * DEPTH)
-                .put(0)
-                .put(0L)
-                .put(0L)
-                .put(order.choices())
-                .put(0);
-        launch.put(matrices)
-                .put(second)
-                .put(order.first())
-                .put(order.order())
-                .put(order.tiles())
-                .put(result)
-                .put((long) n)
-                .put(order.experts())
-                .put(order.rows());
-        int rowsOfBlock = second == 0 ? variant.rows : variant.rows / 2;
-        launch.run(
-                kernels.get(Source.SKINNY, (second == 0 ? "expert_plain_" : "expert_gated_") + variant.tokens),
-                1,
-                (n + rowsOfBlock - 1) / rowsOfBlock,
-                tiles,
-                variant.sharedBytes);
-    }
-
-    /**
-     * Pairs of token and choice by expert, on the device, as order_pairs in experts.cu leaves them.
-     *
-     * @param rows of a tile
-     */
-    record ExpertOrder(long first, long order, long tiles, int experts, int choices, int rows) {}
 
     void start(NormedRows rows, Tensor norm) {
         long factors = operands.address(norm, DType.F32);

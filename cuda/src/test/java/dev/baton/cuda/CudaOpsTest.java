@@ -366,7 +366,7 @@ class CudaOpsTest {
     @ParameterizedTest
     @EnumSource(names = {"F32", "BF16"})
     void experts(DType type) {
-        for (int tokens : new int[] {1, 5, 70}) {
+        for (int tokens : new int[] {1, 5, 70, 110, 333}) {
             experts(type, tokens, 72, 100);
             experts(type, tokens, 136, 104);
         }

@@ -158,11 +158,20 @@ __device__ __forceinline__ void copy_async(unsigned shared, const void* global) 
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16;\n" ::"r"(shared), "l"(global));
 }
 
+// Sixteen bytes to shared memory, zeros when not `inside`.
+__device__ __forceinline__ void copy_or_zero(unsigned shared, const void* global, bool inside) {
+    int bytes = inside ? 16 : 0;
+    asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16, %2;\n" ::"r"(shared), "l"(global), "r"(bytes));
+}
+
 __device__ __forceinline__ void commit() { asm volatile("cp.async.commit_group;\n"); }
 
 template <int PENDING> __device__ __forceinline__ void wait() {
     asm volatile("cp.async.wait_group %0;\n" ::"n"(PENDING));
 }
+
+// Byte offset of a 16-byte chunk in a tile of rows of 128 bytes.
+__device__ __forceinline__ unsigned spot(int row, int chunk) { return row * 128 + ((chunk ^ (row & 7)) << 4); }
 
 __device__ __forceinline__ unsigned pack(float low, float high) {
     unsigned r;
@@ -200,4 +209,41 @@ __device__ __forceinline__ float remote(unsigned address, unsigned rank) {
     asm volatile("ld.shared::cluster.f32 %0, [%1];" : "=f"(v) : "r"(there) : "memory");
 #endif
     return v;
+}
+
+// Rows of experts: [first[e], first[e + 1]) belong to expert e, in tiles of at most `rows` (order_pairs in experts.cu says what
+// tiles and order are).
+struct Experts {
+    const bf16* const* matrices;  // [experts]
+    const bf16* const* second;    // [experts]; of the product with gates
+    const int* first;
+    const int* order;
+    const int* tiles;
+    bf16* result;                 // [pairs, resultStride]
+    i64 resultStride;
+    int experts;
+    int rows;                     // of a tile at most
+};
+
+// The expert of tile blockIdx.z, its first row and how many there are; false behind the last tile.
+__device__ __forceinline__ bool find_tile(const Experts& all, int& e, int& start, int& rows) {
+    int tile = blockIdx.z;
+    if (tile >= all.tiles[all.experts]) {
+        return false;
+    }
+    int low = 0;
+    int high = all.experts - 1;
+    while (low < high) {
+        int middle = (low + high + 1) / 2;
+        if (all.tiles[middle] <= tile) {
+            low = middle;
+        } else {
+            high = middle - 1;
+        }
+    }
+    // Experts without rows share their successor's tile number: the last of them is the one with rows.
+    e = low;
+    start = all.first[e] + (tile - all.tiles[e]) * all.rows;
+    rows = min(all.rows, all.first[e + 1] - start);
+    return true;
 }

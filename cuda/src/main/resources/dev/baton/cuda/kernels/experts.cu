@@ -102,6 +102,8 @@ extern "C" __global__ void gate(const float* logits, i64 stride, const float* bi
     }
 }
 
+static const int AT_ONCE = 8;  // ids that a lane reads before it looks at them
+
 // Orders the pairs of this rank's experts by expert, stable in the pair's number. One block of 1024 threads.
 // first [experts + 1]: where an expert's pairs begin; order [pairs]: the pair at each place; place [pairs]: its reverse,
 // -1 for pairs of other ranks. tiles [experts + 1]: row tiles before each expert.
@@ -121,34 +123,58 @@ extern "C" __global__ void order_pairs(const int* ids, int pairs, int firstExper
         }
     }
     __syncthreads();
-    if (threadIdx.x == 0) {
+    int warp = threadIdx.x / 32;
+    int lane = threadIdx.x % 32;
+    if (warp == 0) {
         int sum = 0;
         int tile = 0;
-        for (int e = 0; e < experts; e++) {
-            first[e] = sum;
-            tiles[e] = tile;
-            sum += counts[e];
-            tile += (counts[e] + tileRows - 1) / tileRows;
+        for (int start = 0; start < experts; start += 32) {
+            int e = start + lane;
+            int count = e < experts ? counts[e] : 0;
+            int own = (count + tileRows - 1) / tileRows;
+            int sums = count;
+            int tileSums = own;
+            for (int step = 1; step < 32; step <<= 1) {
+                int before = __shfl_up_sync(0xffffffffu, sums, step);
+                int tilesBefore = __shfl_up_sync(0xffffffffu, tileSums, step);
+                sums += lane >= step ? before : 0;
+                tileSums += lane >= step ? tilesBefore : 0;
+            }
+            if (e < experts) {
+                first[e] = sum + sums - count;
+                tiles[e] = tile + tileSums - own;
+            }
+            sum += __shfl_sync(0xffffffffu, sums, 31);
+            tile += __shfl_sync(0xffffffffu, tileSums, 31);
         }
-        first[experts] = sum;
-        tiles[experts] = tile;
+        if (lane == 0) {
+            first[experts] = sum;
+            tiles[experts] = tile;
+        }
     }
     __syncthreads();
     // One warp an expert walks over all pairs, so that the order within an expert is that of the pairs.
-    int warp = threadIdx.x / 32;
-    int lane = threadIdx.x % 32;
     for (int e = warp; e < experts; e += blockDim.x / 32) {
         int at = first[e];
-        for (int start = 0; start < pairs; start += 32) {
-            int p = start + lane;
-            bool own = p < pairs && ids[p] - firstExpert == e;
-            unsigned mask = __ballot_sync(0xffffffffu, own);
-            if (own) {
-                int to = at + __popc(mask & ((1u << lane) - 1));
-                order[to] = p;
-                place[p] = to;
+        for (int start = 0; start < pairs; start += 32 * AT_ONCE) {
+            int chosen[AT_ONCE];
+#pragma unroll
+            for (int i = 0; i < AT_ONCE; i++) {
+                int p = start + i * 32 + lane;
+                chosen[i] = p < pairs ? ids[p] - firstExpert : -1;
             }
-            at += __popc(mask);
+#pragma unroll
+            for (int i = 0; i < AT_ONCE; i++) {
+                int p = start + i * 32 + lane;
+                bool own = chosen[i] == e;
+                unsigned mask = __ballot_sync(0xffffffffu, own);
+                if (own) {
+                    int to = at + __popc(mask & ((1u << lane) - 1));
+                    order[to] = p;
+                    place[p] = to;
+                }
+                at += __popc(mask);
+            }
         }
     }
 }

@@ -33,15 +33,6 @@ struct Input {
     int unused;
 };
 
-// Sixteen bytes to shared memory, zeros when not `inside`.
-__device__ __forceinline__ void copy_or_zero(unsigned shared, const void* global, bool inside) {
-    int bytes = inside ? 16 : 0;
-    asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16, %2;\n" ::"r"(shared), "l"(global), "r"(bytes));
-}
-
-// Byte offset of a 16-byte chunk in a tile of rows of 128 bytes.
-__device__ __forceinline__ unsigned spot(int row, int chunk) { return row * 128 + ((chunk ^ (row & 7)) << 4); }
-
 template <int MT, int NT> struct Sizes {
     static const int ROWS = 64 * MT;
     static const int TOKENS = 8 * NT;
@@ -390,43 +381,6 @@ struct AddArguments {
 SKINNY(8, 1, 1, 6)
 SKINNY(16, 1, 2, 5)
 SKINNY(32, 1, 4, 5)
-
-// Experts: rows [first[e], first[e + 1]) belong to expert e, in tiles of at most `tokens` rows (order_pairs in experts.cu says
-// what tiles and order are). Block y owns rows of the expert's matrices, block z a tile of rows.
-struct Experts {
-    const bf16* const* matrices;  // [experts]
-    const bf16* const* second;    // [experts]; of the product with gates
-    const int* first;
-    const int* order;
-    const int* tiles;
-    bf16* result;                 // [pairs, resultStride]
-    i64 resultStride;
-    int experts;
-    int rows;                     // of a tile at most
-};
-
-// The tile's expert, its first row and how many there are; false behind the last tile.
-__device__ __forceinline__ bool find_tile(const Experts& all, int& e, int& start, int& rows) {
-    int tile = blockIdx.z;
-    if (tile >= all.tiles[all.experts]) {
-        return false;
-    }
-    int low = 0;
-    int high = all.experts - 1;
-    while (low < high) {
-        int middle = (low + high + 1) / 2;
-        if (all.tiles[middle] <= tile) {
-            low = middle;
-        } else {
-            high = middle - 1;
-        }
-    }
-    // Experts without rows share their successor's tile number: the last of them is the one with rows.
-    e = low;
-    start = all.first[e] + (tile - all.tiles[e]) * all.rows;
-    rows = min(all.rows, all.first[e + 1] - start);
-    return true;
-}
 
 #define EXPERTS(NAME, NT, STAGES)                                                                                      \
     extern "C" __global__ void __launch_bounds__(128) expert_gated_##NAME(Input in, Experts all) {                     \
