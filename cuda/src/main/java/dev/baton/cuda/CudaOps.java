@@ -179,13 +179,13 @@ final class CudaOps implements Ops, AutoCloseable {
 
     @Override
     public void headLinear(Tensor x, Tensor matrices, Tensor out) {
-        int heads = (int) matrices.size(0);
-        int rows = (int) matrices.size(1);
-        int columns = (int) matrices.size(2);
-        if (x.columns() != heads * columns || out.columns() != heads * rows || x.rows() != out.rows()) {
+        if (x.columns() != matrices.size(2)
+                || out.columns() != matrices.size(1)
+                || x.rows() != out.rows()
+                || x.rows() % matrices.size(0) != 0) {
             throw misfit(
                     "headLinear",
-                    "x [T, heads * in], matrices [heads, out, in], out [T, heads * out]",
+                    "x [T * heads, in], matrices [heads, out, in], out [T * heads, out]",
                     x,
                     matrices,
                     out);

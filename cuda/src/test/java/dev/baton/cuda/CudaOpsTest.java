@@ -144,9 +144,9 @@ class CudaOpsTest {
                 twin.assertEqual("linear " + Arrays.toString(size), out);
             }
         }
-        Twin.Pair x = twin.floats(type, 6, 4 * 24);
+        Twin.Pair x = twin.floats(type, 6 * 4, 24);
         Twin.Pair matrices = twin.floats(type, 4 * 40, 24, 0, 4, 40, 24);
-        Twin.Pair out = twin.poisoned(type, 6, 4 * 40);
+        Twin.Pair out = twin.poisoned(type, 6 * 4, 40);
         scalar.headLinear(x.host(), matrices.host(), out.host());
         cuda.headLinear(x.device(), matrices.device(), out.device());
         twin.assertEqual("headLinear", out);

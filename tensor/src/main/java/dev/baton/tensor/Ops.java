@@ -27,11 +27,11 @@ public interface Ops {
     void linear(Tensor x, Weight weight, Tensor out);
 
     /**
-     * A matrix a head: out[t, h] = W[h] x[t, h].
+     * A matrix a head: out[t * heads + h] = W[h] x[t * heads + h].
      *
-     * @param x [T, heads * in]
+     * @param x [T * heads, in], the heads of one token after the other
      * @param matrices [heads, out, in]
-     * @param out [T, heads * out]
+     * @param out [T * heads, out]
      */
     void headLinear(Tensor x, Tensor matrices, Tensor out);
 

@@ -154,27 +154,29 @@ public final class MatrixProduct implements AutoCloseable {
                     alignment(out));
         }
 
-        /** A product a head: x [T, heads * in], matrices [heads, out, in], out [T, heads * out]. */
+        /** A product a head: x [T * heads, in], matrices [heads, out, in], out [T * heads, out]. */
         public static Shape perHead(Tensor matrices, Tensor x, Tensor out) {
+            int heads = (int) matrices.size(0);
             int rows = (int) matrices.size(1);
-            int columns = (int) matrices.size(2);
             return new Shape(
                     rows,
-                    columns,
-                    x.rows(),
+                    (int) matrices.size(2),
+                    x.rows() / heads,
                     x.dtype(),
                     out.dtype(),
                     false,
                     matrices.rowStride(),
+                    heads * x.rowStride(),
+                    heads * out.rowStride(),
+                    heads,
+                    rows * matrices.rowStride(),
                     x.rowStride(),
                     out.rowStride(),
-                    (int) matrices.size(0),
-                    rows * matrices.rowStride(),
-                    columns,
-                    rows,
                     alignment(matrices),
-                    Math.min(alignment(x), lowestBit(columns * x.dtype().bytes())),
-                    Math.min(alignment(out), lowestBit(rows * out.dtype().bytes())));
+                    Math.min(alignment(x), lowestBit(x.rowStride() * x.dtype().bytes())),
+                    Math.min(
+                            alignment(out),
+                            lowestBit(out.rowStride() * out.dtype().bytes())));
         }
 
         private static int alignment(Tensor tensor) {

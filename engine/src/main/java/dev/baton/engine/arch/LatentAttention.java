@@ -58,7 +58,6 @@ final class LatentAttention implements AttentionBlock {
      * @param queryLatent [T, qLoraRank]; null when queries are projected directly
      * @param query [T, h * (nope + rope)]
      * @param latent [T, latent + rope]
-     * @param queryNope [T, h * nope]
      * @param absorbed [T, h * latent]
      * @param absorbedQuery [T, h * (latent + rope)]
      * @param expanded [T, h * (nope + value)]
@@ -70,7 +69,6 @@ final class LatentAttention implements AttentionBlock {
             @Nullable BufferSpec queryLatent,
             BufferSpec query,
             BufferSpec latent,
-            BufferSpec queryNope,
             BufferSpec absorbed,
             BufferSpec absorbedQuery,
             BufferSpec expanded,
@@ -134,7 +132,6 @@ final class LatentAttention implements AttentionBlock {
                 mla.hasQueryLowRank() ? workspace.activations("attention.queryLatent", mla.qLoraRank()) : null,
                 workspace.activations("attention.query", heads * queryDim),
                 workspace.activations("attention.latent", latentDim + ropeDim),
-                workspace.activations("attention.queryNope", heads * nopeDim),
                 workspace.activations("attention.absorbed", heads * latentDim),
                 workspace.activations("attention.absorbedQuery", heads * (latentDim + ropeDim)),
                 // A step takes one form or the other, so that these share memory with the absorbed ones.
@@ -184,18 +181,15 @@ final class LatentAttention implements AttentionBlock {
         Ops ops = context.ops();
         Workspace workspace = context.workspace();
         long perHead = (long) tokens * heads;
-        Tensor nope = workspace.rows(buffers.queryNope(), tokens);
         Tensor inLatent = workspace.rows(buffers.absorbed(), tokens);
         Tensor full = workspace.rows(buffers.absorbedQuery(), tokens);
         Tensor queryHeads = query.reshape(perHead, nopeDim + ropeDim);
         Tensor fullHeads = full.reshape(perHead, latentDim + ropeDim);
 
-        ops.copy(queryHeads.columnRange(0, nopeDim), nope.reshape(perHead, nopeDim));
-        ops.headLinear(nope, keyIntoLatent, inLatent);
-        ops.copy(inLatent.reshape(perHead, latentDim), fullHeads.columnRange(0, latentDim));
+        ops.headLinear(queryHeads.columnRange(0, nopeDim), keyIntoLatent, fullHeads.columnRange(0, latentDim));
         ops.copy(queryHeads.columnRange(nopeDim, ropeDim), fullHeads.columnRange(latentDim, ropeDim));
         ops.latentAttention(full, cache, context.inputs().batch(), heads, latentDim, ropeDim, scale, inLatent);
-        ops.headLinear(inLatent, latentIntoValue, mixed);
+        ops.headLinear(inLatent.reshape(perHead, latentDim), latentIntoValue, mixed.reshape(perHead, valueDim));
     }
 
     private void naive(ForwardContext context, Tensor query, Tensor latent, Tensor mixed) {

@@ -112,12 +112,13 @@ final class OpChecks {
         f32("headLinear", out);
         parameter("headLinear", matrices);
         if (!(matrices.dimensions() == 3
-                && x.columns() == matrices.size(0) * matrices.size(2)
-                && out.columns() == matrices.size(0) * matrices.size(1)
-                && x.rows() == out.rows())) {
+                && x.columns() == matrices.size(2)
+                && out.columns() == matrices.size(1)
+                && x.rows() == out.rows()
+                && x.rows() % matrices.size(0) == 0)) {
             throw misfit(
                     "headLinear",
-                    "x [T, heads * in], matrices [heads, out, in], out [T, heads * out]",
+                    "x [T * heads, in], matrices [heads, out, in], out [T * heads, out]",
                     x,
                     matrices,
                     out);

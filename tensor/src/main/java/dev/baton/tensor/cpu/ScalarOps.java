@@ -83,13 +83,11 @@ final class ScalarOps implements Ops {
     public void headLinear(Tensor x, Tensor matrices, Tensor out) {
         OpChecks.headLinear(x, matrices, out);
         int heads = (int) matrices.size(0);
-        int rows = (int) matrices.size(1);
-        int columns = (int) matrices.size(2);
         for (int h = 0; h < heads; h++) {
             Weight weight = Weight.of(matrices.matrix(h));
-            for (int t = 0; t < x.rows(); t++) {
-                for (int n = 0; n < rows; n++) {
-                    Elements.set(out, t, (long) h * rows + n, dot(x, t, h * columns, weight, n));
+            for (int row = h; row < x.rows(); row += heads) {
+                for (int n = 0; n < out.columns(); n++) {
+                    Elements.set(out, row, n, dot(x, row, 0, weight, n));
                 }
             }
         }

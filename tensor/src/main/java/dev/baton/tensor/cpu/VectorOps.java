@@ -107,7 +107,7 @@ final class VectorOps implements Ops, AutoCloseable {
         headsTask.x = x;
         headsTask.matrices = matrices;
         headsTask.out = out;
-        if (x.rows() * matrices.elements() < parallelWork) {
+        if (x.rows() / matrices.size(0) * matrices.elements() < parallelWork) {
             workers.runAlone(headsTask);
         } else {
             workers.run(headsTask);
@@ -124,14 +124,13 @@ final class VectorOps implements Ops, AutoCloseable {
         public void run(int part, int parts, Scratch scratch) {
             int heads = (int) matrices.size(0);
             int rows = (int) matrices.size(1);
-            int columns = (int) matrices.size(2);
             int from = share(rows, part, parts);
             int to = share(rows, part + 1, parts);
             for (int h = 0; h < heads; h++) {
                 scratch.product
-                        .input(Native.address(x) + 4L * h * columns, Native.rowBytes(x), x.rows())
+                        .input(Native.address(x) + h * Native.rowBytes(x), heads * Native.rowBytes(x), x.rows() / heads)
                         .matrix(matrices, (long) h * rows)
-                        .output(Native.address(out) + 4L * h * rows, Native.rowBytes(out))
+                        .output(Native.address(out) + h * Native.rowBytes(out), heads * Native.rowBytes(out))
                         .run(from, to, scratch);
             }
         }
