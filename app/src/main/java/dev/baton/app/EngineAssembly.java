@@ -119,7 +119,7 @@ public final class EngineAssembly implements AutoCloseable {
             Devices devices = Devices.of(args, config);
             Tokenizer tokenizer = tokenizer(args, folder, format);
             ParallelShape shape = ParallelFlags.shape(args);
-            PipelineFlags.requireServed(args, shape);
+            PipelineFlags.requireSound(args, shape);
             int replicas = shape.replicas();
             LoadOptions options = loadOptions(args, shape, config, devices, format, role)
                     .with()

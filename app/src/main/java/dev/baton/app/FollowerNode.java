@@ -36,7 +36,7 @@ final class FollowerNode {
         Path folder = EngineAssembly.modelFolder(args);
         LoadOptions.Format format = EngineAssembly.format(args);
         ParallelShape shape = ParallelFlags.shape(args);
-        PipelineFlags.requireServed(args, shape);
+        PipelineFlags.requireSound(args, shape);
         try (ModelLoader loader = ModelLoader.open(folder, format, 1);
                 NodeShare share = NodeFlags.join(args, shape, folder)) {
             Devices devices = Devices.of(args, loader.config());

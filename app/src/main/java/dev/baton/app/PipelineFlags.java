@@ -15,11 +15,11 @@ final class PipelineFlags {
     private PipelineFlags() {}
 
     /**
-     * Refuses what does not run in a pipeline.
+     * Refuses what says nothing without a pipeline, and what is no number of batches.
      *
-     * @throws EngineException CONFIGURATION naming both flags
+     * @throws EngineException CONFIGURATION naming the flags
      */
-    static void requireServed(ServerArgs args, ParallelShape shape) {
+    static void requireSound(ServerArgs args, ParallelShape shape) {
         int stages = shape.pipelineParallel();
         int depth = args.integer("pp-async-batch-depth");
         if (depth < 0) {
@@ -32,16 +32,6 @@ final class PipelineFlags {
                             + " --pp-size");
                 }
             }
-            return;
-        }
-        refuse(stages, args.on("enable-two-batch-overlap"), "--enable-two-batch-overlap");
-        refuse(stages, args.on("enable-eplb"), "--enable-eplb");
-    }
-
-    private static void refuse(int stages, boolean given, String flag) {
-        if (given) {
-            throw invalid("--pp-size " + stages + " with " + flag
-                    + " is not yet served by this version of Baton; leave one of them out");
         }
     }
 

@@ -130,19 +130,14 @@ class BadCommandLineTest {
                 "--tp-size=2 --enable-two-batch-overlap | without --moe-a2a-backend deepep",
                 "--tp-size=2 --dp-size=2 --enable-dp-attention --max-running-requests=1 | 1 / 2 = 0",
                 "--tp-size=2 --enable-deepep-moe --deepep-mode=low_latency | has no experts",
+                "--pp-async-batch-depth=1 | --pp-size is 1; leave it out or raise --pp-size",
+                "--pp-size=2 --pp-async-batch-depth=-1 | must be at least 0, got -1",
                 "--tp-size=2 --moe-a2a-backend=pigeons | choose from none, deepep",
             })
     void aLayoutThatDoesNotComeOutShowsTheArithmetic(String flags, String told) {
         Ended ended = serve(flags.split(" "));
         assertThat(ended.line()).contains(told);
         assertThat(ended.status()).isIn(1, 2);
-    }
-
-    @Test
-    void aPipelineWithWhatDoesNotGoWithItNamesBoth() {
-        Ended ended = serve("--pp-size", "2", "--enable-eplb");
-        assertThat(ended.line()).contains("--pp-size 2 with --enable-eplb is not yet served");
-        assertThat(ended.status()).isEqualTo(1);
     }
 
     @Test

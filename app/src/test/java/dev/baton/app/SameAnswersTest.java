@@ -52,6 +52,8 @@ class SameAnswersTest {
                         + " --eplb-rebalance-num-iterations=8 --eplb-rebalance-layers-per-chunk=1",
                 "--tp-size=4 --dp-size=4 --enable-dp-attention --enable-deepep-moe --ep-num-redundant-experts=4 --enable-eplb"
                         + " --eplb-rebalance-num-iterations=10 --enable-two-batch-overlap",
+                "--pp-size=2 --tp-size=2 --enable-deepep-moe --ep-num-redundant-experts=4 --enable-eplb"
+                        + " --eplb-rebalance-num-iterations=10 --enable-two-batch-overlap",
             })
     void answersAreThoseOfOneByOne(String flags) {
         try (EngineAssembly assembly = Questions.engine(flags.split(" "))) {

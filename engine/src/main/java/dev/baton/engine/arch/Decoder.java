@@ -27,6 +27,9 @@ public final class Decoder {
 
     /** The stage's. */
     private final List<DecoderLayer> layers;
+    /** Number of the first of them in the model. */
+    private final int firstLayer;
+
     /** F32 [hidden]; null before the last stage. */
     private final @Nullable Tensor finalNorm;
 
@@ -85,8 +88,9 @@ public final class Decoder {
         this.attentionRanks = layout.attention().size();
         this.layers = new ArrayList<>();
         int count = stage.layers(config.layers());
+        this.firstLayer = stage.firstLayer(config.layers());
         for (int i = 0; i < count; i++) {
-            layers.add(layer(config, spec, layout, weights, table, stage.firstLayer(config.layers()) + i, options));
+            layers.add(layer(config, spec, layout, weights, table, firstLayer + i, options));
         }
         if (!stage.isLast()) {
             this.finalNorm = null;
@@ -183,7 +187,7 @@ public final class Decoder {
      * The same, in two halves from the first MoE layer on: one half computes while the other's tokens travel to their
      * experts and back.
      *
-     * @param halves null for a step in one piece
+     * @param halves null for a step in one piece, and on a stage without MoE layers
      */
     public Tensor forward(
             ForwardContext context, Workspace streams, LayerHook hook, Tensor wanted, @Nullable TwoHalves halves) {
@@ -233,9 +237,11 @@ public final class Decoder {
             Tensor chosenStream = workspace.rows(chosen, count);
             Tensor chosenY = workspace.rows(chosenResult, count);
             inHalves(halves, whole, hook, stream, y, chosenStream, chosenY);
-            stream = chosenStream;
-            y = chosenY;
-            x = workspace.rows(normed, count);
+            if (stage.isLast()) {
+                stream = chosenStream;
+                y = chosenY;
+                x = workspace.rows(normed, count);
+            }
         }
         if (finalNorm != null && x.size(0) > 0) {
             ops.addRmsNorm(stream, y, finalNorm, epsilon, x);
@@ -259,7 +265,7 @@ public final class Decoder {
             if (layers.get(i).mlp().scope() == TokenExchange.Scope.ALL) {
                 throw new EngineException(
                         EngineException.Code.CONFIGURATION,
-                        "--enable-two-batch-overlap: layer " + i
+                        "--enable-two-batch-overlap: layer " + (firstLayer + i)
                                 + " is dense, stands behind MoE layers and is shared by"
                                 + " all attention groups; make it whole by --moe-dense-tp-size 1");
             }
@@ -304,7 +310,7 @@ public final class Decoder {
         Operation<HalfBatch> attention =
                 half -> half.attention(layer, index, index == 0 && stage.isFirst(), epsilon, hook);
         Operation<HalfBatch> norm = half -> {
-            if (index == layers.size() - 1) {
+            if (stage.isLast() && index == layers.size() - 1) {
                 half.keepWanted(normed);
             }
             half.normBeforeMlp(layer, epsilon);

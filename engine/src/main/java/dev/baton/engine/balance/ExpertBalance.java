@@ -16,15 +16,15 @@ public final class ExpertBalance {
     private final PlacementPlanner planner;
     private final List<LayerLocation> initial;
     private final ExpertStatistics statistics;
-    /** [column rank][expert rank] what experts travel through. */
-    private final List<List<PointToPoint>> links;
+    /** [stage][column rank][expert rank] what experts travel through. */
+    private final List<List<List<PointToPoint>>> links;
 
     private ExpertBalance(
             BalanceOptions options,
             PlacementPlanner planner,
             List<LayerLocation> initial,
             ExpertStatistics statistics,
-            List<List<PointToPoint>> links) {
+            List<List<List<PointToPoint>>> links) {
         this.options = options;
         this.planner = planner;
         this.initial = initial;
@@ -35,7 +35,8 @@ public final class ExpertBalance {
     /**
      * Plans the placement of a replica; null for a model without experts.
      *
-     * @param replicaRanks ranks in this JVM that run passes together
+     * @param stages of the pipeline, each with layers and ranks of its own
+     * @param stageRanks ranks of a stage
      * @param expertRanks size of the expert-parallel group
      * @param nodes over which that is spread
      * @param deadline how long a rank waits for another one in a move
@@ -45,7 +46,8 @@ public final class ExpertBalance {
     public static @Nullable ExpertBalance of(
             BalanceOptions options,
             ModelConfig config,
-            int replicaRanks,
+            int stages,
+            int stageRanks,
             int expertRanks,
             int nodes,
             Duration deadline,
@@ -64,25 +66,32 @@ public final class ExpertBalance {
                     + ", so there is nowhere to move them; set --ep-size to at least 2");
         }
         PlacementPlanner planner = new PlacementPlanner(config, moe, options.redundant(), expertRanks, nodes);
-        List<List<PointToPoint>> links = new ArrayList<>();
-        if (options.rebalances()) {
-            for (int column = 0; column < replicaRanks / expertRanks; column++) {
+        List<List<List<PointToPoint>>> links = new ArrayList<>();
+        for (int stage = 0; options.rebalances() && stage < stages; stage++) {
+            List<List<PointToPoint>> columns = new ArrayList<>();
+            for (int column = 0; column < stageRanks / expertRanks; column++) {
                 // No rank sends another one more experts of a layer than it has slots.
-                links.add(LocalPointToPoint.group(expertRanks, planner.slots() / expertRanks, deadline).stream()
+                columns.add(LocalPointToPoint.group(expertRanks, planner.slots() / expertRanks, deadline).stream()
                         .map(network)
                         .toList());
             }
+            links.add(columns);
         }
         return new ExpertBalance(
                 options,
                 planner,
                 planner.initial(options),
-                new ExpertStatistics(config.layers(), moe.experts(), expertRanks, replicaRanks, options),
+                new ExpertStatistics(config.layers(), moe.experts(), expertRanks, stages, stageRanks, options),
                 links);
     }
 
     PointToPoint link(RankExperts.Place place) {
-        return links.get(place.columnRank()).get(place.expertRank());
+        return links.get(place.stage()).get(place.columnRank()).get(place.expertRank());
+    }
+
+    /** Whether layers lie on several stages. */
+    boolean isStaged() {
+        return statistics.stages() > 1;
     }
 
     /** The options. */

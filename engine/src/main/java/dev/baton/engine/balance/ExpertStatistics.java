@@ -1,9 +1,7 @@
 package dev.baton.engine.balance;
 
 import dev.baton.trace.expert.ExpertWriter;
-import dev.baton.trace.expert.Placement;
 import java.lang.System.Logger;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
@@ -13,8 +11,9 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Counts of one replica's passes: every rank hands over its own after each pass, and what the last of them completes goes
- * to whoever asked: recorder, balancer, balancedness meter. Safe for threads.
+ * Counts of one replica's passes: every rank hands over its own after each pass. What the last rank of a pipeline stage
+ * completes goes to that stage's balancer, what the last of all completes to the recorder and the balancedness meter. Safe
+ * for threads.
  */
 public final class ExpertStatistics {
     private static final Logger LOG = System.getLogger(ExpertStatistics.class.getName());
@@ -22,24 +21,18 @@ public final class ExpertStatistics {
     private final int layers;
     private final int experts;
     private final int expertRanks;
-    private final int replicaRanks;
+    private final int stages;
+    private final int stageRanks;
     private final BalanceOptions options;
 
     private final Map<Long, Pass> open = new HashMap<>();
-    private final CountWindow balanceWindow;
-    /** [layer][rank] tokens of the passes in the balance window and those that it has forgotten. */
-    private long[][] balanceLoads;
+    /** One a stage. */
+    private final List<StageWindow> balanceWindows = new ArrayList<>();
 
-    private int balancePasses;
     private final CountWindow recorded;
-    /** [layer][rank] tokens of the recorded passes. */
-    private long[][] recordedLoads;
-
-    /** [rank] passes of each rank, where ranks write files of their own. */
-    private final List<ArrayDeque<ExpertWriter.Pass>> recordedOfRanks = new ArrayList<>();
-
+    private RankLoads recordedLoads;
+    private final RankRecords recordedOfRanks;
     private final BalancednessMeter meter = new BalancednessMeter();
-    private int[][] lastPhysicalToLogical;
     private long recordingNumber;
     private double recordedUtilisation;
     private int recordedPasses;
@@ -48,29 +41,45 @@ public final class ExpertStatistics {
     private static final class Pass {
         final int[][] logical;
         final long[][] ofRank;
-        int missing;
+        /** Ranks of each stage. */
+        final int[] missing;
 
-        Pass(int layers, int experts, int expertRanks, int ranks) {
+        int missingStages;
+
+        Pass(int layers, int experts, int expertRanks, int stages, int stageRanks) {
             logical = new int[layers][experts];
             ofRank = new long[layers][expertRanks];
-            missing = ranks;
+            missing = new int[stages];
+            Arrays.fill(missing, stageRanks);
+            missingStages = stages;
         }
     }
 
-    ExpertStatistics(int layers, int experts, int expertRanks, int replicaRanks, BalanceOptions options) {
+    /**
+     * @param layers of the model
+     * @param experts of a layer
+     * @param expertRanks over which they are spread
+     * @param stages of the pipeline
+     * @param stageRanks ranks of each stage
+     */
+    ExpertStatistics(int layers, int experts, int expertRanks, int stages, int stageRanks, BalanceOptions options) {
         this.layers = layers;
         this.experts = experts;
         this.expertRanks = expertRanks;
-        this.replicaRanks = replicaRanks;
+        this.stages = stages;
+        this.stageRanks = stageRanks;
         this.options = options;
-        this.balanceWindow = new CountWindow(options.bufferPasses());
-        this.balanceLoads = new long[layers][expertRanks];
         this.recorded = new CountWindow(options.bufferPasses());
-        this.recordedLoads = new long[layers][expertRanks];
-        this.lastPhysicalToLogical = new int[layers][0];
-        for (int r = 0; r < replicaRanks; r++) {
-            recordedOfRanks.add(new ArrayDeque<>());
+        this.recordedLoads = new RankLoads(layers, expertRanks);
+        this.recordedOfRanks = new RankRecords(stages * stageRanks, stages, layers, options.bufferPasses());
+        for (int stage = 0; stage < stages; stage++) {
+            balanceWindows.add(new StageWindow(layers, experts, expertRanks, options.bufferPasses()));
         }
+    }
+
+    /** Stages of the pipeline. */
+    int stages() {
+        return stages;
     }
 
     /** Layers of the model, dense ones included. */
@@ -95,7 +104,7 @@ public final class ExpertStatistics {
             int[][] physical,
             Collection<LayerExperts> located,
             ExpertWriter.@Nullable Tokens tokens) {
-        Pass sum = open.computeIfAbsent(pass, p -> new Pass(layers, experts, expertRanks, replicaRanks));
+        Pass sum = open.computeIfAbsent(pass, p -> new Pass(layers, experts, expertRanks, stages, stageRanks));
         for (LayerExperts layer : located) {
             int l = layer.layer();
             LayerLocation location = layer.location();
@@ -106,9 +115,16 @@ public final class ExpertStatistics {
             }
         }
         if (recording != 0 && recording == recordingNumber && isPerRank()) {
-            keep(rank, new ExpertWriter.Pass(pass, copy(physical), tokens), located);
+            recordedOfRanks.add(rank, new ExpertWriter.Pass(pass, copy(physical), tokens), located);
         }
-        if (--sum.missing == 0) {
+        int stage = rank / stageRanks;
+        if (--sum.missing[stage] > 0) {
+            return;
+        }
+        if (options.rebalances()) {
+            balanceWindows.get(stage).add(located, sum.logical, sum.ofRank);
+        }
+        if (--sum.missingStages == 0) {
             open.remove(pass);
             completed(pass, recording, sum);
         }
@@ -117,17 +133,6 @@ public final class ExpertStatistics {
     private boolean isPerRank() {
         RecorderMode mode = options.effectiveRecorder();
         return mode != null && mode.isPerRank();
-    }
-
-    private void keep(int rank, ExpertWriter.Pass pass, Collection<LayerExperts> located) {
-        ArrayDeque<ExpertWriter.Pass> own = recordedOfRanks.get(rank);
-        if (options.bufferPasses() >= 0 && own.size() == options.bufferPasses()) {
-            own.removeFirst();
-        }
-        own.addLast(pass);
-        for (LayerExperts layer : located) {
-            lastPhysicalToLogical[layer.layer()] = layer.location().physicalToLogical();
-        }
     }
 
     private static int[][] copy(int[][] rows) {
@@ -146,25 +151,14 @@ public final class ExpertStatistics {
         if (options.metrics()) {
             LOG.log(Logger.Level.INFO, line);
         }
-        if (options.rebalances()) {
-            balanceWindow.add(sum.logical);
-            balancePasses++;
-            add(sum.ofRank, balanceLoads);
-        }
         if (recording != 0 && recording == recordingNumber) {
-            add(sum.ofRank, recordedLoads);
+            for (int layer = 0; layer < layers; layer++) {
+                recordedLoads.add(layer, sum.ofRank[layer]);
+            }
             recordedUtilisation += meter.last();
             recordedPasses++;
             if (!isPerRank()) {
                 recorded.add(sum.logical);
-            }
-        }
-    }
-
-    private static void add(long[][] ofPass, long[][] sums) {
-        for (int layer = 0; layer < sums.length; layer++) {
-            for (int rank = 0; rank < sums[layer].length; rank++) {
-                sums[layer][rank] += ofPass[layer][rank];
             }
         }
     }
@@ -177,8 +171,8 @@ public final class ExpertStatistics {
 
     private void forget() {
         recorded.clear();
-        recordedOfRanks.forEach(ArrayDeque::clear);
-        recordedLoads = new long[layers][expertRanks];
+        recordedOfRanks.clear();
+        recordedLoads = new RankLoads(layers, expertRanks);
         recordedUtilisation = 0;
         recordedPasses = 0;
     }
@@ -188,39 +182,16 @@ public final class ExpertStatistics {
         return meter.average(window);
     }
 
-    /**
-     * The passes since the last rebalance.
-     *
-     * @param counts [layer][expert] of those that are remembered
-     * @param loads [layer][rank] of all of them
-     */
-    record BalanceWindow(long[][] counts, long[][] loads, int passes) {
-        /** Of each rank's tokens in all passes together. */
-        double balancedness() {
-            return Placement.balancedness(doubles(loads));
-        }
-    }
-
-    private static double[][] doubles(long[][] loads) {
-        return Arrays.stream(loads)
-                .map(layer -> Arrays.stream(layer).asDoubleStream().toArray())
-                .toArray(double[][]::new);
-    }
-
-    /** Takes what the balancer has not seen yet; it begins anew. */
-    synchronized BalanceWindow takeBalanceWindow() {
-        BalanceWindow window = new BalanceWindow(balanceWindow.sum(layers, experts), balanceLoads, balancePasses);
-        balanceWindow.clear();
-        balanceLoads = new long[layers][expertRanks];
-        balancePasses = 0;
-        return window;
+    /** Takes what the balancer of a stage has not seen yet; it begins anew. */
+    synchronized StageWindow.Taken takeBalanceWindow(int stage) {
+        return balanceWindows.get(stage).take();
     }
 
     /**
      * What was recorded since the start or the last dump.
      *
      * @param passes [layer][expert] of each; empty where ranks have files of their own
-     * @param ofRanks [rank] passes
+     * @param ofRanks [rank of a stage] passes, all layers
      * @param rankLoads [layer][rank] tokens that each expert-parallel rank computed in all of them
      * @param physicalToLogical [layer][slot] at the last of them
      * @param utilisation mean balancedness of the passes
@@ -240,13 +211,11 @@ public final class ExpertStatistics {
 
     /** Takes what was recorded; recording goes on with nothing. */
     public synchronized Recording take() {
-        List<List<ExpertWriter.Pass>> ofRanks = new ArrayList<>();
-        recordedOfRanks.forEach(own -> ofRanks.add(new ArrayList<>(own)));
         Recording taken = new Recording(
                 recorded.take(),
-                ofRanks,
-                doubles(recordedLoads),
-                lastPhysicalToLogical.clone(),
+                recordedOfRanks.whole(),
+                recordedLoads.sums(),
+                recordedOfRanks.physicalToLogical(),
                 recordedPasses == 0 ? Double.NaN : recordedUtilisation / recordedPasses);
         forget();
         return taken;

@@ -48,13 +48,19 @@ public final class RankExperts implements ExpertPlacement {
     /**
      * Which rank this is.
      *
-     * @param rank of the replica's ranks in this JVM
+     * @param rank of the replica's ranks in this JVM, which are numbered stage by stage
+     * @param stage of the pipeline
      * @param expertRank of the expert-parallel group
      * @param columnRank which of the ranks that share this rank's experts
      * @param dispatched whether the rank gates tokens of its own, which travel to their experts; otherwise every rank
      *     gates every token
      */
-    public record Place(int rank, int expertRank, int columnRank, boolean dispatched) {}
+    public record Place(int rank, int stage, int expertRank, int columnRank, boolean dispatched) {
+        /** The first rank of its stage. */
+        boolean isFirst() {
+            return expertRank == 0 && columnRank == 0;
+        }
+    }
 
     public RankExperts(ExpertBalance balance, Device device, Place place) {
         this.balance = balance;
@@ -230,7 +236,7 @@ public final class RankExperts implements ExpertPlacement {
                 Arrays.fill(layer, 0);
             }
         }
-        if (rebalancer != null) {
+        if (rebalancer != null && !layers.isEmpty()) {
             rebalancer.passEnded(passes, all);
         }
     }

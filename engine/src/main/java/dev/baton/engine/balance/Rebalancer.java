@@ -21,9 +21,10 @@ import java.util.Map;
 import java.util.Objects;
 
 /**
- * Moves one rank's experts. Every rank of a replica does the same after the same pass: the counts of all are summed, each
- * rank plans the same placement from them, and layers are exchanged one after the other, a few after each pass. Between
- * two passes every slot holds what its layer's map says. The rank's thread only.
+ * Moves one rank's experts. Every rank of a pipeline stage does the same after the same pass: the counts of all are summed,
+ * each rank plans the same placement of the stage's layers from them, and layers are exchanged one after the other, a few
+ * after each pass. Between two passes every slot holds what its layer's map says. Layers are placed each by itself, so that
+ * stages need not know of each other. The rank's thread only.
  */
 final class Rebalancer {
     private static final Logger LOG = System.getLogger(Rebalancer.class.getName());
@@ -115,13 +116,14 @@ final class Rebalancer {
         moveChunk(all);
     }
 
-    /** Every pass has been handed over by every rank when all have come. */
+    /** Every pass has been handed over by every rank of the stage when all have come. */
     private ExpertCounts counts(Communicator all) {
         ExpertStatistics statistics = balance.statistics();
         int layers = statistics.layers();
         int experts = statistics.experts();
         all.barrier();
-        long[][] mine = isFirst() ? window(statistics.takeBalanceWindow()) : new long[layers][experts];
+        long[][] mine =
+                isFirst() ? window(statistics.takeBalanceWindow(rank.place().stage())) : new long[layers][experts];
         int numbers = layers * experts;
         for (int i = 0; i < numbers; i++) {
             long count = mine[i / experts][i % experts];
@@ -140,7 +142,7 @@ final class Rebalancer {
         return new ExpertCounts("the last passes", counts, 1);
     }
 
-    private long[][] window(ExpertStatistics.BalanceWindow window) {
+    private long[][] window(StageWindow.Taken window) {
         say(String.format(
                 Locale.ROOT,
                 "[EPLBManager] the last %d passes together had a balancedness of %.3f",
@@ -244,12 +246,13 @@ final class Rebalancer {
     }
 
     private boolean isFirst() {
-        return rank.place().rank() == 0;
+        return rank.place().isFirst();
     }
 
     private void say(String line) {
         if (isFirst()) {
-            LOG.log(Logger.Level.INFO, line);
+            String stage = balance.isStaged() ? "PP" + rank.place().stage() + " " : "";
+            LOG.log(Logger.Level.INFO, stage + line);
         }
     }
 }

@@ -100,7 +100,7 @@ public final class ModelRunner {
                 ? CommunicationQueue.threaded(Thread.currentThread().getName() + "-dispatch")
                 : CommunicationQueue.INLINE;
         this.weightBytes = loader.bytes() + (balance == null ? 0 : balance.bufferBytes());
-        if (RunnerMemory.inHalves(layout, options)) {
+        if (RunnerMemory.inHalves(decoder, layout, options)) {
             decoder.requireHalves();
         }
     }

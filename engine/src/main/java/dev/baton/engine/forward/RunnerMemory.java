@@ -44,7 +44,7 @@ record RunnerMemory(
             Decoder decoder,
             RunnerOptions options,
             long weightBytes) {
-        int stepWorkspaces = inHalves(layout, options) ? 3 : 1;
+        int stepWorkspaces = inHalves(decoder, layout, options) ? 3 : 1;
         long buffers = stepWorkspaces * decoder.stepBuffers().bytes(rows(layout, options.maxStepTokens()))
                 + StageStreams.bytes(
                         decoder.streamBuffers(), layout.stage(), communicators.stages(), options.maxStepTokens())
@@ -89,7 +89,7 @@ record RunnerMemory(
                         device,
                         DecodeGraphs.batchSizes(Math.min(options.maxRows(), options.logitRows())),
                         options.contextTokens()),
-                inHalves(layout, options)
+                inHalves(decoder, layout, options)
                         ? new StepHalves(
                                 device,
                                 options,
@@ -98,9 +98,11 @@ record RunnerMemory(
                         : null);
     }
 
-    /** Whether steps may be computed in two halves, each with buffers of its own. */
-    static boolean inHalves(Layout layout, RunnerOptions options) {
-        return layout.experts().dispatched() && options.dispatch().overlap() == DispatchOptions.Overlap.TWO_BATCH;
+    /** Whether steps may be computed in two halves, each with buffers of its own; a stage without experts has no need. */
+    static boolean inHalves(Decoder decoder, Layout layout, RunnerOptions options) {
+        return layout.experts().dispatched()
+                && options.dispatch().overlap() == DispatchOptions.Overlap.TWO_BATCH
+                && !decoder.experts().isEmpty();
     }
 
     /** Rows of buffers that hold what all attention groups bring, {@code own} each. */

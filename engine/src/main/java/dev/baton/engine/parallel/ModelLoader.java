@@ -125,12 +125,13 @@ public final class ModelLoader implements AutoCloseable {
         ExpertBalance balance = ExpertBalance.of(
                 options.experts(),
                 config,
-                shape.replicaRanks(),
+                shape.pipelineParallel(),
+                shape.tensorParallel(),
                 shape.expertParallel(),
                 shape.nodes(),
                 options.collectiveDeadline(),
                 communicators::messages);
-        requireOneStageAndNode(shape, options.experts());
+        requireOneNode(shape, options.experts());
         RunnerOptions runner = runnerOptions(options);
         options.dispatch()
                 .requireFits(
@@ -163,13 +164,7 @@ public final class ModelLoader implements AutoCloseable {
         return List.copyOf(all);
     }
 
-    private static void requireOneStageAndNode(ParallelShape shape, BalanceOptions experts) {
-        if (experts.rebalances() && shape.pipelineParallel() > 1) {
-            throw new EngineException(
-                    EngineException.Code.CONFIGURATION,
-                    "--enable-eplb moves experts between the ranks of one stage, and --pp-size is "
-                            + shape.pipelineParallel() + ": leave one of them out");
-        }
+    private static void requireOneNode(ParallelShape shape, BalanceOptions experts) {
         if (experts.effectiveRecorder() != null && shape.nodes() > 1) {
             throw new EngineException(
                     EngineException.Code.CONFIGURATION,

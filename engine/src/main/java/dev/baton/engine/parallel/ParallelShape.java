@@ -226,7 +226,8 @@ public record ParallelShape(
     public RankExperts.Place expertPlace(int rank) {
         int columns = expertTensorParallel();
         int tensorRank = tensorRankOf(rank);
-        return new RankExperts.Place(rank, tensorRank / columns, tensorRank % columns, allToAll != AllToAll.NONE);
+        return new RankExperts.Place(
+                rank, stageOf(rank), tensorRank / columns, tensorRank % columns, allToAll != AllToAll.NONE);
     }
 
     /** What a rank of a replica holds. */

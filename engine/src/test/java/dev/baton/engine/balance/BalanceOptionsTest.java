@@ -23,7 +23,7 @@ class BalanceOptionsTest {
     }
 
     private static @Nullable ExpertBalance plan(BalanceOptions options, int ranks) {
-        return ExpertBalance.of(options, MODEL, ranks, ranks, 1, Duration.ofSeconds(1), link -> link);
+        return ExpertBalance.of(options, MODEL, 1, ranks, ranks, 1, Duration.ofSeconds(1), link -> link);
     }
 
     private static void refused(Runnable what, String... parts) {
@@ -94,6 +94,7 @@ class BalanceOptionsTest {
                 () -> ExpertBalance.of(
                         options("trivial", 4),
                         ModelConfig.read(Golden.folder(Golden.LLAMA_TIED)),
+                        1,
                         1,
                         1,
                         1,

@@ -12,10 +12,14 @@ import dev.baton.trace.expert.ExpertCounts;
 import dev.baton.trace.expert.InitialLocation;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Objects;
 import java.util.Set;
+import java.util.concurrent.atomic.AtomicReferenceArray;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import java.util.zip.CRC32;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -67,35 +71,55 @@ class ExpertMoveTest {
         }
     }
 
-    @ParameterizedTest(name = "tp {0}, ep {1}, {2} redundant, {3}, location {4}")
+    private static ParallelShape shape(int tp, int ep, int pp) {
+        return ParallelShape.tensorParallel(tp).withExpertParallel(ep).withPipelineParallel(pp);
+    }
+
+    @ParameterizedTest(name = "tp {0}, ep {1}, pp {2}, {3} redundant, {4}, location {5}")
     @CsvSource({
-        "4, 4, 8, static, trivial",
-        "4, 4, 8, dynamic, trivial",
-        "4, 4, 8, dynamic, planned",
-        "4, 2, 4, static, planned",
-        "2, 2, 0, static, planned"
+        "4, 4, 1, 8, static, trivial",
+        "4, 4, 1, 8, dynamic, trivial",
+        "4, 4, 1, 8, dynamic, planned",
+        "4, 2, 1, 4, static, planned",
+        "2, 2, 1, 0, static, planned",
+        "2, 2, 3, 4, dynamic, planned"
     })
-    void replicasAndPlacementsLeaveAnswersAsTheyAre(int tp, int ep, int redundant, String dispatch, String location)
-            throws Exception {
+    void replicasAndPlacementsLeaveAnswersAsTheyAre(
+            int tp, int ep, int pp, int redundant, String dispatch, String location) throws Exception {
         InitialLocation where = location.equals("trivial") ? new InitialLocation.Trivial() : skewed();
         BalanceOptions options = BalanceOptions.NONE.withSlots(where, redundant, DispatchAlgorithm.of(dispatch));
-        try (RankGroup group = Nano.start(ParallelShape.tensorParallel(tp).withExpertParallel(ep), options)) {
+        try (RankGroup group = Nano.start(shape(tp, ep, pp), options)) {
             requireSlotsHoldWhatMapsSay(group);
             requireAnswers(group, () -> {});
         }
     }
 
-    @ParameterizedTest(name = "tp {0}, ep {1}, {2} redundant, {3}, {4} layers a chunk")
-    @CsvSource({"4, 4, 8, static, 1", "4, 4, 8, dynamic, 0", "4, 2, 2, dynamic, 3", "2, 2, 0, static, 2"})
+    @ParameterizedTest(name = "tp {0}, ep {1}, pp {2}, {3} redundant, {4}, {5} layers a chunk")
+    @CsvSource({
+        "4, 4, 1, 8, static, 1",
+        "4, 4, 1, 8, dynamic, 0",
+        "4, 2, 1, 2, dynamic, 3",
+        "2, 2, 1, 0, static, 2",
+        "2, 2, 2, 4, dynamic, 1",
+        "4, 2, 3, 2, static, 0"
+    })
     void everySlotHoldsWhatItsMapSaysAfterEveryStepWhileExpertsMove(
-            int tp, int ep, int redundant, String dispatch, int chunk) throws Exception {
+            int tp, int ep, int pp, int redundant, String dispatch, int chunk) throws Exception {
         BalanceOptions options = BalanceOptions.NONE
                 .withSlots(new InitialLocation.Trivial(), redundant, DispatchAlgorithm.of(dispatch))
                 .withRebalancing(3, chunk, 1.0);
-        try (RankGroup group = Nano.start(ParallelShape.tensorParallel(tp).withExpertParallel(ep), options)) {
-            Set<List<Integer>> placements = new HashSet<>();
-            requireAnswers(group, () -> placements.add(requireSlotsHoldWhatMapsSay(group)));
-            assertThat(placements).hasSizeGreaterThan(4);
+        try (RankGroup group = Nano.start(shape(tp, ep, pp), options)) {
+            List<Set<List<Integer>>> placements =
+                    Stream.generate(HashSet<List<Integer>>::new).limit(pp).collect(Collectors.toList());
+            requireAnswers(group, () -> {
+                List<List<Integer>> stages = requireSlotsHoldWhatMapsSay(group);
+                for (int stage = 0; stage < pp; stage++) {
+                    placements.get(stage).add(stages.get(stage));
+                }
+            });
+            // The first of three stages has one layer, which is dense.
+            assertThat(placements.subList(pp == 3 ? 1 : 0, pp))
+                    .allSatisfy(ofStage -> assertThat(ofStage).hasSizeGreaterThan(pp == 1 ? 4 : 2));
         }
     }
 
@@ -103,28 +127,35 @@ class ExpertMoveTest {
     void aPlacementThatIsGoodEnoughStays() throws Exception {
         BalanceOptions options = BalanceOptions.NONE.withRebalancing(2, 0, 0.0);
         try (RankGroup group = Nano.start(ParallelShape.tensorParallel(2).withExpertParallel(2), options)) {
-            List<Integer> before = requireSlotsHoldWhatMapsSay(group);
+            List<List<Integer>> before = requireSlotsHoldWhatMapsSay(group);
             requireAnswers(group, () -> {});
             assertThat(requireSlotsHoldWhatMapsSay(group)).isEqualTo(before);
         }
     }
 
-    /** @return the maps of all layers, which are the same on every rank */
-    private static List<Integer> requireSlotsHoldWhatMapsSay(RankGroup group) {
-        List<List<Integer>> maps = java.util.Collections.synchronizedList(new java.util.ArrayList<>());
+    /** @return of each stage the maps of its layers, which are the same on every rank of it */
+    private static List<List<Integer>> requireSlotsHoldWhatMapsSay(RankGroup group) {
+        int inStage = group.size() / group.stages();
+        AtomicReferenceArray<List<Integer>> maps = new AtomicReferenceArray<>(group.size());
         group.runBetweenSteps(rank -> {
-                    List<Integer> map = new java.util.ArrayList<>();
+                    List<Integer> map = new ArrayList<>();
                     for (LayerExperts layer : experts(group, rank).layers()) {
-                        requireHeld(layer, experts(group, rank).place(), group.size());
+                        requireHeld(layer, experts(group, rank).place(), inStage);
                         for (int expert : layer.location().physicalToLogical()) {
                             map.add(expert);
                         }
                     }
-                    maps.add(map);
+                    maps.set(rank, map);
                 })
                 .join();
-        assertThat(maps).allMatch(map -> map.equals(maps.getFirst()));
-        return maps.getFirst();
+        List<List<Integer>> stages = new ArrayList<>();
+        for (int rank = 0; rank < group.size(); rank++) {
+            if (rank % inStage == 0) {
+                stages.add(maps.get(rank));
+            }
+            assertThat(maps.get(rank)).isEqualTo(stages.getLast());
+        }
+        return stages;
     }
 
     private static void requireHeld(LayerExperts layer, RankExperts.Place place, int ranks) {

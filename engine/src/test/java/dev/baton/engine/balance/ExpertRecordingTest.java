@@ -20,20 +20,31 @@ import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collection;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Random;
+import java.util.TreeMap;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** What is recorded equals what the gates chose, counted the long way from outside. */
 class ExpertRecordingTest {
-    /** Sees the results of one rank's gate; counts [layer][expert] of every pass. */
+    /** Sees the results of one rank's gates, those of one stage; counts [layer][expert] of every pass. */
     private static final class GateWatcher implements RankObserver {
+        private final int firstLayer;
         final List<int[][]> passes = new ArrayList<>();
         final List<int[][][]> chosen = new ArrayList<>();
         private int layer;
+
+        GateWatcher(RankGroup group, int rank) {
+            firstLayer = experts(group, rank).layers().stream()
+                    .mapToInt(LayerExperts::layer)
+                    .min()
+                    .orElseThrow();
+        }
 
         @Override
         public Ops wrap(Ops ops) {
@@ -70,8 +81,7 @@ class ExpertRecordingTest {
 
         @Override
         public void stepBegan(StepPlan plan) {
-            // The first layer is dense.
-            layer = 1;
+            layer = firstLayer;
             passes.add(new int[Nano.LAYERS][Nano.EXPERTS]);
             chosen.add(new int[Nano.LAYERS][0][]);
         }
@@ -101,14 +111,13 @@ class ExpertRecordingTest {
     }
 
     /** Runs twice without, once with recording, and once more without. */
-    private static ExpertStatistics.Recording recorded(RankGroup group, List<GateWatcher> watchers, long seed) {
+    private static ExpertStatistics.Recording recorded(RankGroup group, Map<Integer, GateWatcher> watchers, long seed) {
         Random random = new Random(seed);
         run(group, random);
         record(group, 1);
         run(group, random);
         record(group, 2);
-        group.setObservers(rank -> rank < watchers.size() ? watchers.get(rank) : null)
-                .join();
+        group.setObservers(watchers::get).join();
         run(group, random);
         group.setObservers(null).join();
         record(group, 0);
@@ -116,16 +125,44 @@ class ExpertRecordingTest {
         return statistics(group).take();
     }
 
-    @ParameterizedTest(name = "{0}: tp {1}, ep {2}, {3} redundant, {4}")
+    /** The first rank of each stage that has experts; ranks of one stage gate the same tokens. */
+    private static Map<Integer, GateWatcher> watchStages(RankGroup group) {
+        Map<Integer, GateWatcher> watchers = new TreeMap<>();
+        int inStage = group.size() / group.stages();
+        for (int rank = 0; rank < group.size(); rank += inStage) {
+            if (!experts(group, rank).layers().isEmpty()) {
+                watchers.put(rank, new GateWatcher(group, rank));
+            }
+        }
+        return watchers;
+    }
+
+    /** [layer][expert] of a pass, all watchers together. */
+    private static int[][] sum(Collection<GateWatcher> watchers, int pass) {
+        int[][] sum = new int[Nano.LAYERS][Nano.EXPERTS];
+        for (GateWatcher watcher : watchers) {
+            for (int layer = 0; layer < Nano.LAYERS; layer++) {
+                for (int e = 0; e < Nano.EXPERTS; e++) {
+                    sum[layer][e] += watcher.passes.get(pass)[layer][e];
+                }
+            }
+        }
+        return sum;
+    }
+
+    @ParameterizedTest(name = "{0}: tp {1}, ep {2}, pp {3}, {4} redundant, {5}")
     @CsvSource({
-        "stat, 1, 1, 0,",
-        "stat, 2, 1, 0,",
-        "stat, 2, 2, 4, static",
-        "stat_approx, 4, 2, 2, dynamic",
-        "per_pass, 4, 4, 8, dynamic",
-        "per_token, 2, 2, 0,"
+        "stat, 1, 1, 1, 0,",
+        "stat, 2, 1, 1, 0,",
+        "stat, 2, 2, 1, 4, static",
+        "stat, 2, 2, 3, 4, static",
+        "stat_approx, 4, 2, 1, 2, dynamic",
+        "per_pass, 4, 4, 1, 8, dynamic",
+        "per_pass, 2, 2, 2, 4, dynamic",
+        "per_token, 2, 2, 1, 0,",
+        "per_token, 1, 1, 3, 0,"
     })
-    void everyChoiceIsCountedOnceAndNothingElse(String mode, int tp, int ep, int redundant, String dispatch)
+    void everyChoiceIsCountedOnceAndNothingElse(String mode, int tp, int ep, int pp, int redundant, String dispatch)
             throws Exception {
         BalanceOptions options = BalanceOptions.NONE
                 .withSlots(
@@ -133,26 +170,31 @@ class ExpertRecordingTest {
                         redundant,
                         dispatch == null ? null : DispatchAlgorithm.of(dispatch))
                 .withRecorder(RecorderMode.of(mode), -1);
-        try (RankGroup group = Nano.start(ParallelShape.tensorParallel(tp).withExpertParallel(ep), options)) {
+        ParallelShape shape =
+                ParallelShape.tensorParallel(tp).withExpertParallel(ep).withPipelineParallel(pp);
+        try (RankGroup group = Nano.start(shape, options)) {
             assertThat(experts(group, 0).isActive()).isEqualTo(redundant > 0);
-            GateWatcher watcher = new GateWatcher();
-            ExpertStatistics.Recording recording = recorded(group, List.of(watcher), tp * 10 + ep);
-            assertThat(recording.size()).isEqualTo(watcher.passes.size()).isGreaterThan(3);
+            Map<Integer, GateWatcher> watchers = watchStages(group);
+            ExpertStatistics.Recording recording = recorded(group, watchers, tp * 10 + ep);
+            assertThat(watchers.values())
+                    .allSatisfy(watcher -> assertThat(watcher.passes).hasSize(recording.size()));
+            assertThat(recording.size()).isGreaterThan(3);
             assertThat(recording.utilisation()).isBetween(1.0 / ep - 1e-9, 1.0);
             for (int layer = 0; layer < Nano.LAYERS; layer++) {
                 int number = layer;
                 assertThat(Arrays.stream(recording.rankLoads()[layer]).sum())
                         .as("what the ranks computed of layer %d", layer)
-                        .isEqualTo(watcher.passes.stream()
+                        .isEqualTo(watchers.values().stream()
+                                .flatMap(watcher -> watcher.passes.stream())
                                 .flatMapToInt(pass -> Arrays.stream(pass[number]))
                                 .sum());
             }
             for (int pass = 0; pass < recording.size(); pass++) {
                 int[][] counted = mode.startsWith("stat") ? recording.passes().get(pass) : logical(recording, pass);
-                assertThat(counted).as("pass %d", pass).isDeepEqualTo(watcher.passes.get(pass));
+                assertThat(counted).as("pass %d", pass).isDeepEqualTo(sum(watchers.values(), pass));
             }
             if (mode.equals("per_token")) {
-                requireTokens(recording, watcher);
+                requireTokens(recording, watchers.values());
             }
             assertThat(statistics(group).take().size()).isZero();
         }
@@ -166,19 +208,13 @@ class ExpertRecordingTest {
                 .withRecorder(RecorderMode.STAT, -1);
         ParallelShape shape = ParallelShape.tensorParallel(2).withAllToAll(AllToAll.NORMAL);
         try (RankGroup group = Nano.start(shape, options)) {
-            List<GateWatcher> watchers = List.of(new GateWatcher(), new GateWatcher());
+            Map<Integer, GateWatcher> watchers = Map.of(0, new GateWatcher(group, 0), 1, new GateWatcher(group, 1));
             ExpertStatistics.Recording recording = recorded(group, watchers, 5);
-            assertThat(recording.size()).isEqualTo(watchers.getFirst().passes.size());
+            assertThat(watchers.get(0).passes).hasSize(recording.size());
             for (int pass = 0; pass < recording.size(); pass++) {
-                int[][] sum = new int[Nano.LAYERS][Nano.EXPERTS];
-                for (GateWatcher watcher : watchers) {
-                    for (int layer = 0; layer < Nano.LAYERS; layer++) {
-                        for (int e = 0; e < Nano.EXPERTS; e++) {
-                            sum[layer][e] += watcher.passes.get(pass)[layer][e];
-                        }
-                    }
-                }
-                assertThat(recording.passes().get(pass)).as("pass %d", pass).isDeepEqualTo(sum);
+                assertThat(recording.passes().get(pass))
+                        .as("pass %d", pass)
+                        .isDeepEqualTo(sum(watchers.values(), pass));
             }
         }
     }
@@ -197,11 +233,17 @@ class ExpertRecordingTest {
         return sum;
     }
 
-    private static void requireTokens(ExpertStatistics.Recording recording, GateWatcher watcher) {
+    private static void requireTokens(ExpertStatistics.Recording recording, Collection<GateWatcher> watchers) {
         List<ExpertWriter.Pass> first = recording.ofRanks().getFirst();
         for (int pass = 0; pass < first.size(); pass++) {
             ExpertWriter.Tokens tokens = Objects.requireNonNull(first.get(pass).tokens());
-            assertThat(tokens.chosen()).isDeepEqualTo(watcher.chosen.get(pass));
+            int[][][] chosen = new int[Nano.LAYERS][0][];
+            for (GateWatcher watcher : watchers) {
+                for (int layer = watcher.firstLayer; layer < watcher.layer; layer++) {
+                    chosen[layer] = watcher.chosen.get(pass)[layer];
+                }
+            }
+            assertThat(tokens.chosen()).isDeepEqualTo(chosen);
             assertThat(tokens.inputIds()).hasSameSizeAs(tokens.positions());
             assertThat(Arrays.stream(tokens.inputIds())).allMatch(id -> id >= 0);
             assertThat(Arrays.stream(tokens.extendLengths())).allMatch(n -> n > 0);

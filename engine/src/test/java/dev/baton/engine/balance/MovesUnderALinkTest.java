@@ -61,14 +61,14 @@ class MovesUnderALinkTest {
                 group.runBetweenSteps(rank -> {}).join();
                 if (passes.incrementAndGet() == MOVE_AFTER) {
                     time.clear();
-                    statistics.takeBalanceWindow();
+                    statistics.takeBalanceWindow(0);
                 }
             };
             int[][] tokens = new DirectRun(group, STEP_TOKENS, afterStep)
                     .generate(prompts(), DirectRun.Options.greedy(2))
                     .tokens();
             assertThat(passes).hasValue(PROMPTS * PROMPT_TOKENS / STEP_TOKENS + 1);
-            return new Seen(statistics.takeBalanceWindow().balancedness(), time.nanos(), tokens);
+            return new Seen(statistics.takeBalanceWindow(0).balancedness(), time.nanos(), tokens);
         }
     }
 

@@ -6,6 +6,12 @@ import static dev.baton.engine.disagg.PdTraffic.prompts;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
+import dev.baton.engine.arch.AllToAll;
+import dev.baton.engine.arch.DispatchOptions;
+import dev.baton.engine.arch.DispatchOptions.Overlap;
+import dev.baton.engine.arch.WireFormat;
+import dev.baton.engine.balance.BalanceOptions;
+import dev.baton.engine.balance.DispatchAlgorithm;
 import dev.baton.engine.disagg.DisaggregationConfig.Mode;
 import dev.baton.engine.disagg.transfer.TransferBackend;
 import dev.baton.engine.forward.Golden;
@@ -15,6 +21,7 @@ import dev.baton.engine.parallel.PipelineOptions;
 import dev.baton.engine.request.EngineRequest;
 import dev.baton.engine.schedule.SchedulerConfig;
 import dev.baton.protocol.FinishReason;
+import dev.baton.trace.expert.InitialLocation;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
@@ -47,7 +54,9 @@ class StagedPairTest {
     }
 
     /**
-     * @param layout {@code tp 2 pp 3}; with {@code dp} the tensor-parallel ranks are that many attention groups
+     * @param layout {@code tp 2 pp 3}; with {@code dp} the tensor-parallel ranks are that many attention groups, with
+     *     {@code travel 2} tokens travel to their experts and steps are computed in two halves, with {@code eplb 3}
+     *     experts move after every third pass
      */
     private PdSide side(
             String model, String layout, int poolTokens, int rows, SchedulerConfig.Builder config, Mode mode) {
@@ -63,20 +72,33 @@ class StagedPairTest {
             DisaggregationConfig role) {
         String[] words = layout.split(" ");
         ParallelShape shape = ParallelShape.SINGLE;
+        BalanceOptions experts = BalanceOptions.NONE;
+        Overlap overlap = Overlap.NONE;
         for (int i = 0; i < words.length; i += 2) {
             int number = Integer.parseInt(words[i + 1]);
-            shape = switch (words[i]) {
-                case "tp" -> ParallelShape.tensorParallel(number);
-                case "dp" -> shape.withDataParallelAttention(number);
-                case "pp" -> shape.withPipelineParallel(number);
+            switch (words[i]) {
+                case "tp" -> shape = ParallelShape.tensorParallel(number);
+                case "dp" -> shape = shape.withDataParallelAttention(number);
+                case "ep" -> shape = shape.withExpertParallel(number);
+                case "pp" -> shape = shape.withPipelineParallel(number);
+                case "travel" -> {
+                    shape = shape.withAllToAll(AllToAll.AUTO);
+                    overlap = Overlap.TWO_BATCH;
+                }
+                case "eplb" ->
+                    experts = experts.withSlots(new InitialLocation.Trivial(), 4, DispatchAlgorithm.STATIC)
+                            .withRebalancing(number, 1, 1.0);
                 default -> throw new IllegalArgumentException(layout);
-            };
+            }
         }
         int stages = shape.pipelineParallel();
         int batches = stages == 1 ? 1 : stages + 1;
         LoadOptions options = options(1, poolTokens, rows)
                 .with()
                 .shape(shape)
+                .experts(experts)
+                .maxStepTokens(96)
+                .dispatch(new DispatchOptions(WireFormat.F32, 96, overlap))
                 .pipeline(new PipelineOptions(List.of(), Math.max(2, batches), false))
                 .build();
         PdSide side = PdSide.start(model, options, config.microBatches(batches).build(), role);
@@ -101,6 +123,8 @@ class StagedPairTest {
         "deepseek-v3, tp 2 pp 2, tp 2 dp 2",
         "deepseek-v3, tp 2 dp 2 pp 2, pp 3",
         "deepseek-v3, tp 2 dp 2, tp 1",
+        "deepseek-v3, tp 2 ep 2 pp 2 eplb 3, tp 2 dp 2 travel 2 eplb 3",
+        "deepseek-v3, tp 2 dp 2 travel 2 pp 2, tp 2 ep 2 eplb 5 pp 2",
         "llama-gqa-llama3rope, pp 3, pp 2",
         "llama-gqa-llama3rope, tp 1, tp 2 pp 2",
         "llama-gqa-llama3rope, tp 2 pp 2, tp 4 dp 2 pp 2"
