@@ -87,7 +87,8 @@ public final class EngineAssembly implements AutoCloseable {
         }
 
         /** Called before the schedulers are made. */
-        default void wire(LocalEngine.Builder builder, List<RankGroup> groups, int pageTokens) {}
+        default void wire(
+                LocalEngine.Builder builder, List<RankGroup> groups, int pageTokens, @Nullable NodeShare share) {}
 
         /** Called when the engine runs. */
         default void started() {}
@@ -166,7 +167,7 @@ public final class EngineAssembly implements AutoCloseable {
             if (seed != null) {
                 builder.seed(seed);
             }
-            role.wire(builder, groups, args.integer("page-size"));
+            role.wire(builder, groups, args.integer("page-size"), share);
             Engine engine = builder.build();
             role.started();
             announce(engine.info(), args, devices);

@@ -38,13 +38,13 @@ final class FollowerNode {
         ParallelShape shape = ParallelFlags.shape(args);
         PipelineFlags.requireSound(args, shape);
         try (ModelLoader loader = ModelLoader.open(folder, format, 1);
+                PdRole role = PdRole.of(args);
                 NodeShare share = NodeFlags.join(args, shape, folder)) {
             Devices devices = Devices.of(args, loader.config());
             NodeFollower follower = NodeFollower.listen(share);
             Thread hook = new Thread(share::close, "baton-stop");
             Runtime.getRuntime().addShutdownHook(hook);
-            LoadOptions options = EngineAssembly.loadOptions(
-                    args, shape, loader.config(), devices, format, EngineAssembly.RoleWiring.NONE);
+            LoadOptions options = EngineAssembly.loadOptions(args, shape, loader.config(), devices, format, role);
             Rehearsal rehearsal = EngineAssembly.rehearsal(args, shape);
             List<RankGroup> groups = List.of();
             try (NodeServer http = NodeServer.start(args.text("host"), args.integer("port"));
@@ -52,7 +52,10 @@ final class FollowerNode {
                 groups = EngineAssembly.startGroups(loader, options, devices, rehearsal, 0, share);
                 try (Profiler profiler = new Profiler(groups, rehearsal.note())) {
                     follower.follow(
-                            groups, profiler, spec -> grammars.compile(spec).matcher());
+                            groups,
+                            profiler,
+                            spec -> grammars.compile(spec).matcher(),
+                            role.follow(groups, args.integer("page-size"), share));
                     LOG.log(
                             Logger.Level.INFO,
                             "node " + args.integer("node-rank") + " has ranks " + share.first() + " to "
@@ -64,6 +67,7 @@ final class FollowerNode {
                 share.failed(e);
                 throw e;
             } finally {
+                role.endTransfers();
                 groups.forEach(RankGroup::close);
             }
         }

@@ -85,9 +85,6 @@ final class NodeFlags {
     }
 
     private static void requireServed(ServerArgs args, ParallelShape shape) {
-        if (!args.text("disaggregation-mode").equals("null")) {
-            throw notYet("--disaggregation-mode " + args.text("disaggregation-mode"));
-        }
         if (shape.replicas() > 1) {
             throw invalid("--dp-size " + shape.dataParallel() + " with --nnodes " + shape.nodes()
                     + " needs --enable-dp-attention: replicas of a whole model do not share hosts; start one server for"

@@ -6,6 +6,8 @@ import dev.baton.engine.disagg.DisaggregationConfig;
 import dev.baton.engine.disagg.DisaggregationConfig.Mode;
 import dev.baton.engine.disagg.transfer.TransferBackend;
 import dev.baton.engine.forward.KvMemory;
+import dev.baton.engine.node.NodeRole;
+import dev.baton.engine.node.NodeShare;
 import dev.baton.engine.parallel.RankGroup;
 import dev.baton.protocol.flag.ServerArgs;
 import dev.baton.serve.bootstrap.BootstrapServer;
@@ -38,7 +40,7 @@ final class PdRole implements EngineAssembly.RoleWiring, AutoCloseable {
     }
 
     /**
-     * Reads the role from the flags; a prefill server's registry listens from here on.
+     * Reads the role from the flags; a prefill server's registry (of several nodes node 0's) listens from here on.
      *
      * @throws dev.baton.serve.ServeException BIND when the registry's port is taken
      */
@@ -52,7 +54,7 @@ final class PdRole implements EngineAssembly.RoleWiring, AutoCloseable {
                             + " is not used here: auto stands in for it");
         }
         String host = args.text("host");
-        BootstrapServer bootstrap = mode == Mode.PREFILL
+        BootstrapServer bootstrap = mode == Mode.PREFILL && !NodeFlags.isFollower(args)
                 ? BootstrapServer.start(host, args.integer("disaggregation-bootstrap-port"))
                 : null;
         String reachable = reachable(host);
@@ -95,13 +97,23 @@ final class PdRole implements EngineAssembly.RoleWiring, AutoCloseable {
     }
 
     @Override
-    public void wire(LocalEngine.Builder builder, List<RankGroup> groups, int pageTokens) {
-        disaggregation.wire(builder, groups, pageTokens);
+    public void wire(LocalEngine.Builder builder, List<RankGroup> groups, int pageTokens, @Nullable NodeShare share) {
+        disaggregation.wire(builder, groups, pageTokens, share);
+    }
+
+    /** What a node that is not node 0 does for its ranks. */
+    NodeRole follow(List<RankGroup> groups, int pageTokens, NodeShare share) {
+        return disaggregation.follow(groups, pageTokens, share);
     }
 
     @Override
     public void started() {
         disaggregation.register();
+    }
+
+    /** On a node that is not node 0, before its ranks end. */
+    void endTransfers() {
+        disaggregation.endTransfers();
     }
 
     /** After the engine has been closed. */

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
 import dev.baton.app.Questions.Question;
+import dev.baton.engine.forward.GoldenRecording;
 import java.io.IOException;
 import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
@@ -13,8 +14,10 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
@@ -37,14 +40,17 @@ class TwoNodesTest {
     }
 
     private ServerUnderTest node(int rank, String... flags) {
+        return node(ServerUnderTest.NANO, rank, flags);
+    }
+
+    private ServerUnderTest node(Path model, int rank, String... flags) {
         List<String> words = new ArrayList<>(
                 List.of("--nnodes=2", "--node-rank=" + rank, "--dist-init-addr=" + address, "--cpu-threads=1"));
         words.addAll(Arrays.asList(flags));
         if (words.stream().noneMatch(word -> word.startsWith("--pp-size"))) {
             words.add("--tp-size=2");
         }
-        ServerUnderTest process =
-                ServerUnderTest.serveLater("node" + rank, ServerUnderTest.NANO, words.toArray(String[]::new));
+        ServerUnderTest process = ServerUnderTest.serveLater("node" + rank, model, words.toArray(String[]::new));
         processes.add(process);
         return process;
     }
@@ -196,10 +202,70 @@ class TwoNodesTest {
         }
     }
 
+    /** Both halves get the request, as the router would send it; the decode server's answer is the answer. */
+    private static CompletableFuture<HttpResponse<String>> pair(
+            ServerUnderTest prefill, ServerUnderTest decode, int bootstrapPort, long room, Map<String, Object> body) {
+        Map<String, Object> both = new LinkedHashMap<>(body);
+        both.put("bootstrap_host", "127.0.0.1");
+        both.put("bootstrap_port", bootstrapPort);
+        both.put("bootstrap_room", room);
+        ServerUnderTest.http().sendAsync(prefill.postRequest("/generate", both), BodyHandlers.ofString());
+        return ServerUnderTest.http().sendAsync(decode.postRequest("/generate", both), BodyHandlers.ofString());
+    }
+
+    @Test
+    void aPrefillServerOnTwoNodesFillsADecodeServerUntilOneOfThemDies() throws Exception {
+        Path model = ServerUnderTest.GOLDEN.resolve("llama-gqa-llama3rope");
+        int bootstrapPort = ServerUnderTest.freePort();
+        String[] flags = {
+            "--disaggregation-mode=prefill",
+            "--disaggregation-bootstrap-port=" + bootstrapPort,
+            "--chunked-prefill-size=16",
+            "--skip-tokenizer-init",
+            "--skip-server-warmup"
+        };
+        ServerUnderTest one = node(model, 1, flags);
+        ServerUnderTest zero = node(model, 0, flags);
+        ServerUnderTest decode = ServerUnderTest.serveLater(
+                "decode",
+                model,
+                "--disaggregation-mode=decode",
+                "--cpu-threads=1",
+                "--skip-tokenizer-init",
+                "--skip-server-warmup");
+        processes.add(decode);
+        zero.awaitReady();
+        decode.awaitReady();
+        long room = 1;
+        for (GoldenRecording.Prompt prompt : GoldenRecording.read(model).prompts()) {
+            HttpResponse<String> answer = pair(
+                            zero, decode, bootstrapPort, room++, PairUnderTest.body(prompt.ids(), 24, true, false))
+                    .get(60, TimeUnit.SECONDS);
+            assertThat(ServerUnderTest.json(answer)
+                            .get("output_ids")
+                            .valueStream()
+                            .map(JsonNode::asInt))
+                    .as("%s\n%s", zero.logTail(), decode.logTail())
+                    .containsExactlyElementsOf(
+                            Arrays.stream(prompt.greedy()).boxed().toList());
+        }
+
+        PairUnderTest.slowDown(zero, "0.5");
+        int[] ids = new Random(1).ints(150, 3, 200).toArray();
+        CompletableFuture<HttpResponse<String>> travelling =
+                pair(zero, decode, bootstrapPort, room, PairUnderTest.body(ids, 8, true, false));
+        await().atMost(END).until(() -> zero.requests() == 1);
+        one.kill();
+        assertThat(travelling.get(30, TimeUnit.SECONDS).body())
+                .contains("KVTransferError(bootstrap_room=" + room + ")");
+        assertThat(zero.exitStatus(END)).isEqualTo(1);
+        PairUnderTest.assertFreeAndHealthy(decode);
+    }
+
     @Test
     void whatIsNotServedYetOverSeveralNodesIsSaid() {
-        ServerUnderTest node = node(0, "--disaggregation-mode=prefill");
+        ServerUnderTest node = node(0, "--enable-eplb");
         assertThat(node.exitStatus(END)).isEqualTo(1);
-        assertThat(node.log()).contains("--disaggregation-mode prefill is not yet served with --nnodes above 1");
+        assertThat(node.log()).contains("--enable-eplb is not yet served with --nnodes above 1");
     }
 }

@@ -166,28 +166,27 @@ public final class PrefillRole implements RoleQueues {
         entry.sender.close();
     }
 
-    /** What the ranks send while the plan runs. */
-    private List<LayerSends.Send> sends(StepPlan plan) {
+    /** What the ranks send while the plan runs, of each sequence. */
+    private List<LayerSends.@Nullable Send> sends(StepPlan plan) {
         Map<Integer, Entry> byRow = new HashMap<>();
         for (Entry entry : entries.values()) {
             if (entry.stage == Stage.ADMITTED && entry.request.row() >= 0) {
                 byRow.put(entry.request.row(), entry);
             }
         }
-        List<LayerSends.Send> sends = new ArrayList<>();
+        List<LayerSends.@Nullable Send> sends = new ArrayList<>();
         for (int b = 0; b < plan.sequences(); b++) {
             Entry entry = byRow.get(plan.rows()[b]);
-            if (entry == null) {
-                continue;
-            }
-            restartAfterRetraction(entry);
-            int first = entry.sentPages;
-            int[] pages = nextPages(entry, plan.contextLength(b));
-            if (pages.length > 0) {
-                sends.add(new LayerSends.Send(b, entry.sender, first, pages));
-            }
+            sends.add(entry == null ? null : send(entry, plan.contextLength(b)));
         }
         return sends;
+    }
+
+    private LayerSends.@Nullable Send send(Entry entry, int tokens) {
+        restartAfterRetraction(entry);
+        int first = entry.sentPages;
+        int[] pages = nextPages(entry, tokens);
+        return pages.length == 0 ? null : new LayerSends.Send(entry.sender, first, pages);
     }
 
     /** Its memory went to others, who may have written it before it was sent. */

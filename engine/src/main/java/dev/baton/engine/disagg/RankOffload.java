@@ -27,7 +27,7 @@ final class RankOffload implements HostOffload, StepObserver {
     }
 
     /**
-     * @param ranks each rank's rows: buffer after buffer, [slots, width]
+     * @param ranks rows of each rank that lives here: buffer after buffer, [slots, width]
      */
     private record Copy(Arena arena, List<MemorySegment> ranks, CompletableFuture<Void> done) implements Saved {
         @Override
@@ -78,7 +78,12 @@ final class RankOffload implements HostOffload, StepObserver {
     }
 
     @Override
-    public synchronized void beforeStep(StepPlan plan) {
+    public void beforeStep(StepPlan plan) {
+        seal();
+    }
+
+    /** A step is about to be queued: what is asked for from here on follows it. */
+    synchronized void seal() {
         open = null;
     }
 
@@ -87,7 +92,10 @@ final class RankOffload implements HostOffload, StepObserver {
         Arena arena = Arena.ofShared();
         List<MemorySegment> ranks = new ArrayList<>();
         for (int rank = 0; rank < group.size(); rank++) {
-            ranks.add(arena.allocate(group.runner(rank).cache().bytesPerSlot() * slots.length, 64));
+            ranks.add(
+                    group.isHere(rank)
+                            ? arena.allocate(group.runner(rank).cache().bytesPerSlot() * slots.length, 64)
+                            : MemorySegment.NULL);
         }
         return new Copy(arena, ranks, add(new Move(slots, ranks, true)));
     }

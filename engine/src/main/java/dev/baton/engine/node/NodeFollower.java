@@ -20,7 +20,8 @@ public final class NodeFollower {
     private volatile @Nullable Following following;
 
     /** What there is once the ranks are. */
-    private record Following(List<RankGroup> groups, ProfileControl profiles, FollowedGrammars grammars) {}
+    private record Following(
+            List<RankGroup> groups, ProfileControl profiles, FollowedGrammars grammars, NodeRole role) {}
 
     private NodeFollower(NodeShare share) {
         this.share = share;
@@ -38,10 +39,13 @@ public final class NodeFollower {
      *
      * @param groups the replica's attention groups
      * @param grammars follows an answer through its grammar, where a rank of this node chooses tokens
+     * @param role this node's part of half a prefill/decode pair
      */
-    public void follow(List<RankGroup> groups, ProfileControl profiles, Function<GrammarSpec, Matcher> grammars) {
+    public void follow(
+            List<RankGroup> groups, ProfileControl profiles, Function<GrammarSpec, Matcher> grammars, NodeRole role) {
         synchronized (this) {
-            following = new Following(List.copyOf(groups), profiles, new FollowedGrammars(groups.size(), grammars));
+            following =
+                    new Following(List.copyOf(groups), profiles, new FollowedGrammars(groups.size(), grammars), role);
             notifyAll();
         }
     }
@@ -64,6 +68,8 @@ public final class NodeFollower {
                     answer(body.longValue(), following().profiles.start(profile(body)));
                 case PROFILE_STOP ->
                     answer(body.longValue(), following().profiles.stop());
+                case ROLE -> following().role.told(body);
+                case ROLE_ASKED -> answer(body.longValue(), following().role.asked(body));
                 case CAPACITY, DONE, RESULT -> throw new IllegalStateException("only node 0 is told " + kind);
             }
         } catch (InterruptedException e) {
@@ -76,6 +82,7 @@ public final class NodeFollower {
         StepShape shape = new StepShape(body.ints(), body.ints(), body.booleanValue(), body.booleanValue());
         List<StepPlan> plans = body.list(() -> PlanCodec.read(body));
         Following now = following();
+        now.role.beforeStep();
         for (int g = 0; g < plans.size(); g++) {
             if (now.groups.get(g).choosesHere()) {
                 plans.set(g, now.grammars.follow(g, plans.get(g)));

@@ -30,6 +30,10 @@ final class NodeMessages {
         PROFILE_START,
         /** Node 0: end it and write the files. */
         PROFILE_STOP,
+        /** Node 0: what the other nodes do for their half of a prefill/decode pair. And a node to node 0: how it stands. */
+        ROLE,
+        /** As {@link #ROLE}, and node 0 waits until it is done. */
+        ROLE_ASKED,
         /** A node to node 0: what it was asked for is done, or why not. */
         DONE
     }

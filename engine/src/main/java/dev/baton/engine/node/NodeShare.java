@@ -11,9 +11,11 @@ import dev.baton.engine.schedule.StepResult;
 import dev.baton.tensor.TensorException;
 import dev.baton.tensor.parallel.NodeMesh;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -21,6 +23,8 @@ import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
+import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One node's part of a replica: every node has as many ranks, one after the other. Node 0 has the scheduler; it tells
@@ -29,6 +33,9 @@ import java.util.function.Consumer;
 public final class NodeShare implements RankShare, AutoCloseable {
     /** Weights are read between the nodes' meeting and this agreement. */
     private static final Duration LOAD_LIMIT = Duration.ofHours(1);
+    /** Only the schedulers want results, and they are on node 0. */
+    private static final CompletableFuture<StepResult> NOT_HERE =
+            CompletableFuture.failedFuture(new IllegalStateException("results go to node 0"));
 
     private final NodeMesh mesh;
     private final NodeMessages messages;
@@ -40,6 +47,13 @@ public final class NodeShare implements RankShare, AutoCloseable {
     private final AtomicLong questions = new AtomicLong();
     private final Map<Chosen, CompletableFuture<StepResult>> results = new HashMap<>();
     private volatile Duration resultLimit = LOAD_LIMIT;
+    private volatile @Nullable RoleListener roles;
+
+    /** Takes what the role of another node says, on the messages' thread. */
+    @FunctionalInterface
+    public interface RoleListener {
+        void said(int node, WireBuffer body);
+    }
 
     /** A step of a group whose tokens are chosen on another node. */
     private record Chosen(long step, int group) {}
@@ -173,6 +187,9 @@ public final class NodeShare implements RankShare, AutoCloseable {
 
     @Override
     public CompletableFuture<StepResult> resultOf(long step, int group) {
+        if (mesh.node() > 0) {
+            return NOT_HERE;
+        }
         CompletableFuture<StepResult> result;
         synchronized (results) {
             result = results.computeIfAbsent(new Chosen(step, group), chosen -> new CompletableFuture<>());
@@ -222,11 +239,15 @@ public final class NodeShare implements RankShare, AutoCloseable {
 
     /** Asks every other node for something; completes when all have done it, with the first refusal. */
     CompletableFuture<Void> ask(Kind kind, Consumer<WireBuffer> writer) {
-        CompletableFuture<?>[] all = new CompletableFuture<?>[mesh.nodes() - 1];
-        for (int n = 1; n < mesh.nodes(); n++) {
+        return ask(kind, IntStream.range(1, mesh.nodes()).toArray(), writer);
+    }
+
+    private CompletableFuture<Void> ask(Kind kind, int[] nodes, Consumer<WireBuffer> writer) {
+        List<CompletableFuture<Void>> all = new ArrayList<>();
+        for (int n : nodes) {
             long question = questions.incrementAndGet();
             CompletableFuture<Void> answer = new CompletableFuture<>();
-            all[n - 1] = answer;
+            all.add(answer);
             synchronized (asked) {
                 asked.put(question, answer);
             }
@@ -240,7 +261,35 @@ public final class NodeShare implements RankShare, AutoCloseable {
                         new EngineException(EngineException.Code.UNAVAILABLE, String.valueOf(e.getMessage()), e));
             }
         }
-        return CompletableFuture.allOf(all);
+        return CompletableFuture.allOf(all.toArray(CompletableFuture[]::new));
+    }
+
+    /** On node 0: takes what the roles of other nodes say; told once, before anything is asked of them. */
+    public void whenRoleSpeaks(RoleListener listener) {
+        roles = listener;
+    }
+
+    /** Tells the roles of other nodes something; it is taken between the same steps everywhere. */
+    public void tellRole(int[] nodes, Consumer<WireBuffer> writer) {
+        WireBuffer body = new WireBuffer();
+        writer.accept(body);
+        for (int n : nodes) {
+            messages.send(n, Kind.ROLE, body);
+        }
+    }
+
+    /** As {@link #tellRole}; completes when all have done it. */
+    public CompletableFuture<Void> askRole(int[] nodes, Consumer<WireBuffer> writer) {
+        return ask(Kind.ROLE_ASKED, nodes, writer);
+    }
+
+    /** Other nodes that have some of these ranks. */
+    public int[] othersOf(int... some) {
+        return IntStream.of(some)
+                .map(this::nodeOf)
+                .distinct()
+                .filter(n -> n != mesh.node())
+                .toArray();
     }
 
     /** On node 0. */
@@ -261,7 +310,9 @@ public final class NodeShare implements RankShare, AutoCloseable {
                 }
             }
             case RESULT -> chosen(body);
-            case AGREED, STEP, PROFILE_START, PROFILE_STOP ->
+            case ROLE ->
+                Objects.requireNonNull(roles, "nobody listens to roles").said(node, body);
+            case ROLE_ASKED, AGREED, STEP, PROFILE_START, PROFILE_STOP ->
                 throw new IllegalStateException("only node 0 says " + kind);
         }
     }

@@ -10,21 +10,21 @@ import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /** A growing little-endian buffer of numbers, arrays and texts. One thread. */
-final class WireBuffer {
+public final class WireBuffer {
     private ByteBuffer bytes;
 
     /** To write into. */
-    WireBuffer() {
+    public WireBuffer() {
         this(ByteBuffer.allocate(4096));
     }
 
     /** To read from. */
-    WireBuffer(ByteBuffer bytes) {
+    public WireBuffer(ByteBuffer bytes) {
         this.bytes = bytes.order(ByteOrder.LITTLE_ENDIAN);
     }
 
     /** What has been written. */
-    ByteBuffer written() {
+    public ByteBuffer written() {
         return bytes.duplicate().order(ByteOrder.LITTLE_ENDIAN).flip();
     }
 
@@ -37,74 +37,81 @@ final class WireBuffer {
         return bytes;
     }
 
-    void putByte(int value) {
+    public void putByte(int value) {
         room(1).put((byte) value);
     }
 
-    void putBoolean(boolean value) {
+    public void putBoolean(boolean value) {
         putByte(value ? 1 : 0);
     }
 
-    void putInt(int value) {
+    public void putInt(int value) {
         room(4).putInt(value);
     }
 
-    void putLong(long value) {
+    public void putLong(long value) {
         room(8).putLong(value);
     }
 
-    void putFloat(float value) {
+    public void putFloat(float value) {
         room(4).putFloat(value);
     }
 
-    void putInts(int[] values) {
+    public void putInts(int[] values) {
         putInt(values.length);
         room(4 * values.length).asIntBuffer().put(values);
         bytes.position(bytes.position() + 4 * values.length);
     }
 
-    void putLongs(long[] values) {
+    public void putLongs(long[] values) {
         putInt(values.length);
         room(8 * values.length).asLongBuffer().put(values);
         bytes.position(bytes.position() + 8 * values.length);
     }
 
-    void putText(String value) {
+    public void putText(String value) {
         byte[] utf8 = value.getBytes(StandardCharsets.UTF_8);
         putInt(utf8.length);
         room(utf8.length).put(utf8);
     }
 
-    <T> void putList(List<T> values, Consumer<T> element) {
+    /** A count and bytes, which are not consumed. */
+    public void putBytes(ByteBuffer value) {
+        putInt(value.remaining());
+        room(value.remaining()).put(value.duplicate());
+    }
+
+    /** A count and the elements. */
+    public <T> void putList(List<T> values, Consumer<T> element) {
         putInt(values.size());
         values.forEach(element);
     }
 
     /** A flag, and the value when there is one. */
-    <T> void putNullable(@Nullable T value, Consumer<T> writer) {
+    public <T> void putNullable(@Nullable T value, Consumer<T> writer) {
         putBoolean(value != null);
         if (value != null) {
             writer.accept(value);
         }
     }
 
-    int byteValue() {
+    public int byteValue() {
         return bytes.get();
     }
 
-    boolean booleanValue() {
+    public boolean booleanValue() {
         return bytes.get() != 0;
     }
 
-    int intValue() {
+    public int intValue() {
         return bytes.getInt();
     }
 
-    long longValue() {
+    public long longValue() {
         return bytes.getLong();
     }
 
-    float floatValue() {
+    public float floatValue() {
         return bytes.getFloat();
     }
 
@@ -118,27 +125,34 @@ final class WireBuffer {
         return count;
     }
 
-    int[] ints() {
+    public int[] ints() {
         int[] values = new int[count(4)];
         bytes.asIntBuffer().get(values);
         bytes.position(bytes.position() + 4 * values.length);
         return values;
     }
 
-    long[] longs() {
+    public long[] longs() {
         long[] values = new long[count(8)];
         bytes.asLongBuffer().get(values);
         bytes.position(bytes.position() + 8 * values.length);
         return values;
     }
 
-    String text() {
+    public String text() {
         byte[] utf8 = new byte[count(1)];
         bytes.get(utf8);
         return new String(utf8, StandardCharsets.UTF_8);
     }
 
-    <T> List<T> list(Supplier<T> element) {
+    public ByteBuffer bytes() {
+        int length = count(1);
+        ByteBuffer part = bytes.slice(bytes.position(), length).order(ByteOrder.LITTLE_ENDIAN);
+        bytes.position(bytes.position() + length);
+        return part;
+    }
+
+    public <T> List<T> list(Supplier<T> element) {
         int count = count(0);
         List<T> values = new ArrayList<>(Math.min(count, 1024));
         for (int i = 0; i < count; i++) {
@@ -147,7 +161,7 @@ final class WireBuffer {
         return values;
     }
 
-    <T> @Nullable T nullable(Supplier<T> reader) {
+    public <T> @Nullable T nullable(Supplier<T> reader) {
         return booleanValue() ? reader.get() : null;
     }
 }

@@ -1,5 +1,6 @@
 package dev.baton.engine.parallel;
 
+import dev.baton.engine.arch.Layout;
 import dev.baton.engine.arch.StepShape;
 import dev.baton.engine.forward.LayerListener;
 import dev.baton.engine.forward.LogitsListener;
@@ -91,6 +92,18 @@ public final class RankGroup implements StepExecutor {
      */
     public ModelRunner runner(int rank) {
         return ranks.runner(members[rank]);
+    }
+
+    /** Whether a rank of this group lives in this JVM. */
+    public boolean isHere(int rank) {
+        return ranks.here(members[rank]) > 0;
+    }
+
+    /** What a rank of this group holds, wherever it lives. */
+    public Layout layout(int rank) {
+        Layout layout = shape.layout(members[rank]);
+        return layout.withStage(
+                layout.stage().withPartition(ranks.anyRunner().layout().stage().partition()));
     }
 
     @Override

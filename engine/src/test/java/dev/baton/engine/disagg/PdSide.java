@@ -8,6 +8,10 @@ import dev.baton.engine.LocalEngine;
 import dev.baton.engine.RankState;
 import dev.baton.engine.disagg.DisaggregationConfig.Mode;
 import dev.baton.engine.forward.Golden;
+import dev.baton.engine.forward.KvMemory;
+import dev.baton.engine.node.NodeRole;
+import dev.baton.engine.node.NodeShare;
+import dev.baton.engine.node.Nodes;
 import dev.baton.engine.parallel.LoadOptions;
 import dev.baton.engine.parallel.ModelLoader;
 import dev.baton.engine.parallel.RankGroup;
@@ -24,6 +28,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
+import org.jspecify.annotations.Nullable;
 
 /** One server's engine over a stored checkpoint, of any layout of one replica: aggregated, prefill or decode. */
 final class PdSide implements AutoCloseable {
@@ -38,11 +43,27 @@ final class PdSide implements AutoCloseable {
     final List<String> lines = new CopyOnWriteArrayList<>();
     private final Map<String, List<RequestOutput>> outputs = new ConcurrentHashMap<>();
 
-    private PdSide(String model, LoadOptions options, SchedulerConfig config, DisaggregationConfig disaggregation) {
+    /** Null where one JVM has all ranks. */
+    final @Nullable Nodes nodes;
+
+    /** Of the other nodes. */
+    private final List<Disaggregation> followers = new ArrayList<>();
+
+    private PdSide(
+            String model, LoadOptions options, SchedulerConfig config, DisaggregationConfig disaggregation, int hosts)
+            throws Exception {
         Mode mode = disaggregation.mode();
         role = new Disaggregation(disaggregation, mode.flag() + " test");
-        loader = ModelLoader.open(Golden.folder(model), LoadOptions.Format.SAFETENSORS, 1);
-        groups = loader.startGroups(options.with().kvMemory(role.kvMemory()).build(), Golden.cpu(CpuKernels.VECTOR, 1));
+        if (hosts == 1) {
+            nodes = null;
+            loader = ModelLoader.open(Golden.folder(model), LoadOptions.Format.SAFETENSORS, 1);
+            groups = loader.startGroups(
+                    options.with().kvMemory(role.kvMemory()).build(), Golden.cpu(CpuKernels.VECTOR, 1));
+        } else {
+            nodes = Nodes.start(Golden.folder(model), options, hosts, node -> half(node, disaggregation, config));
+            loader = nodes.loader();
+            groups = nodes.attentionGroups();
+        }
         EngineInfo info = new EngineInfo(
                 model,
                 "",
@@ -61,14 +82,46 @@ final class PdSide implements AutoCloseable {
         LocalEngine.Builder builder = LocalEngine.builder(info, config, groups::get)
                 .dataParallel(groups.size())
                 .log(lines::add);
-        role.wire(builder, groups, config.pageTokens());
+        role.wire(builder, groups, config.pageTokens(), nodes == null ? null : nodes.share(0));
         engine = builder.build();
         role.register();
     }
 
     static PdSide start(
             String model, LoadOptions options, SchedulerConfig config, DisaggregationConfig disaggregation) {
-        return new PdSide(model, options, config, disaggregation);
+        return start(model, options, config, disaggregation, 1);
+    }
+
+    /** Its ranks spread over several nodes. */
+    static PdSide start(
+            String model, LoadOptions options, SchedulerConfig config, DisaggregationConfig disaggregation, int hosts) {
+        try {
+            return new PdSide(model, options, config, disaggregation, hosts);
+        } catch (RuntimeException e) {
+            throw e;
+        } catch (Exception e) {
+            throw new AssertionError(e);
+        }
+    }
+
+    private Nodes.Half half(int node, DisaggregationConfig disaggregation, SchedulerConfig config) {
+        Disaggregation own = node == 0
+                ? role
+                : new Disaggregation(disaggregation, disaggregation.mode().flag() + " test " + node);
+        if (node > 0) {
+            followers.add(own);
+        }
+        return new Nodes.Half() {
+            @Override
+            public KvMemory kvMemory() {
+                return own.kvMemory();
+            }
+
+            @Override
+            public NodeRole follow(List<RankGroup> there, NodeShare share) {
+                return own.follow(there, config.pageTokens(), share);
+            }
+        };
     }
 
     void submit(EngineRequest request) {
@@ -101,6 +154,14 @@ final class PdSide implements AutoCloseable {
         return all;
     }
 
+    /** The other nodes end as killed processes do. */
+    void killFollowers() {
+        followers.forEach(Disaggregation::endTransfers);
+        for (int n = 1; n <= followers.size(); n++) {
+            nodes.share(n).close();
+        }
+    }
+
     RankState state() {
         return engine.states().getFirst();
     }
@@ -120,6 +181,10 @@ final class PdSide implements AutoCloseable {
     @Override
     public void close() {
         engine.close();
+        if (nodes != null) {
+            nodes.close();
+            followers.forEach(Disaggregation::close);
+        }
         role.close();
         loader.close();
     }

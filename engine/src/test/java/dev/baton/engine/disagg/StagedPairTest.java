@@ -1,27 +1,15 @@
 package dev.baton.engine.disagg;
 
 import static dev.baton.engine.disagg.PdTraffic.config;
-import static dev.baton.engine.disagg.PdTraffic.options;
 import static dev.baton.engine.disagg.PdTraffic.prompts;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
-import dev.baton.engine.arch.AllToAll;
-import dev.baton.engine.arch.DispatchOptions;
-import dev.baton.engine.arch.DispatchOptions.Overlap;
-import dev.baton.engine.arch.WireFormat;
-import dev.baton.engine.balance.BalanceOptions;
-import dev.baton.engine.balance.DispatchAlgorithm;
 import dev.baton.engine.disagg.DisaggregationConfig.Mode;
 import dev.baton.engine.disagg.transfer.TransferBackend;
 import dev.baton.engine.forward.Golden;
-import dev.baton.engine.parallel.LoadOptions;
-import dev.baton.engine.parallel.ParallelShape;
-import dev.baton.engine.parallel.PipelineOptions;
-import dev.baton.engine.request.EngineRequest;
 import dev.baton.engine.schedule.SchedulerConfig;
 import dev.baton.protocol.FinishReason;
-import dev.baton.trace.expert.InitialLocation;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
@@ -53,11 +41,6 @@ class StagedPairTest {
         }
     }
 
-    /**
-     * @param layout {@code tp 2 pp 3}; with {@code dp} the tensor-parallel ranks are that many attention groups, with
-     *     {@code travel 2} tokens travel to their experts and steps are computed in two halves, with {@code eplb 3}
-     *     experts move after every third pass
-     */
     private PdSide side(
             String model, String layout, int poolTokens, int rows, SchedulerConfig.Builder config, Mode mode) {
         return side(model, layout, poolTokens, rows, config, PdTraffic.role(mode, TransferBackend.AUTO, registry));
@@ -70,51 +53,13 @@ class StagedPairTest {
             int rows,
             SchedulerConfig.Builder config,
             DisaggregationConfig role) {
-        String[] words = layout.split(" ");
-        ParallelShape shape = ParallelShape.SINGLE;
-        BalanceOptions experts = BalanceOptions.NONE;
-        Overlap overlap = Overlap.NONE;
-        for (int i = 0; i < words.length; i += 2) {
-            int number = Integer.parseInt(words[i + 1]);
-            switch (words[i]) {
-                case "tp" -> shape = ParallelShape.tensorParallel(number);
-                case "dp" -> shape = shape.withDataParallelAttention(number);
-                case "ep" -> shape = shape.withExpertParallel(number);
-                case "pp" -> shape = shape.withPipelineParallel(number);
-                case "travel" -> {
-                    shape = shape.withAllToAll(AllToAll.AUTO);
-                    overlap = Overlap.TWO_BATCH;
-                }
-                case "eplb" ->
-                    experts = experts.withSlots(new InitialLocation.Trivial(), 4, DispatchAlgorithm.STATIC)
-                            .withRebalancing(number, 1, 1.0);
-                default -> throw new IllegalArgumentException(layout);
-            }
-        }
-        int stages = shape.pipelineParallel();
-        int batches = stages == 1 ? 1 : stages + 1;
-        LoadOptions options = options(1, poolTokens, rows)
-                .with()
-                .shape(shape)
-                .experts(experts)
-                .maxStepTokens(96)
-                .dispatch(new DispatchOptions(WireFormat.F32, 96, overlap))
-                .pipeline(new PipelineOptions(List.of(), Math.max(2, batches), false))
-                .build();
-        PdSide side = PdSide.start(model, options, config.microBatches(batches).build(), role);
+        PdSide side = PdTraffic.side(model, layout, poolTokens, rows, config, role, 1);
         opened.add(side);
         return side;
     }
 
     private void submit(PdSide prefill, PdSide decode, Map<String, int[]> prompts, int newTokens) {
-        long room = 1;
-        for (var entry : prompts.entrySet()) {
-            boolean decodeFirst = room % 2 == 0;
-            EngineRequest request =
-                    PdTraffic.request(entry.getKey(), entry.getValue(), newTokens, false, registry, room++);
-            (decodeFirst ? decode : prefill).submit(request);
-            (decodeFirst ? prefill : decode).submit(request);
-        }
+        PdTraffic.submit(prefill, decode, prompts, newTokens, registry);
     }
 
     @ParameterizedTest(name = "{0}: {1} -> {2}")
@@ -139,6 +84,7 @@ class StagedPairTest {
         for (String rid : prompts.keySet()) {
             assertThat(decode.finish(rid)).isEqualTo(new FinishReason.Length(newTokens));
             assertThat(decode.ids(rid)).as(rid).isEqualTo(expected.get(rid));
+            prefill.finish(rid);
             assertThat(prefill.ids(rid)).isEqualTo(expected.get(rid).subList(0, 1));
         }
         prefill.awaitIdle();

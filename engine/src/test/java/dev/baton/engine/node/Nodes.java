@@ -2,6 +2,7 @@ package dev.baton.engine.node;
 
 import dev.baton.engine.ProfileControl;
 import dev.baton.engine.forward.Golden;
+import dev.baton.engine.forward.KvMemory;
 import dev.baton.engine.parallel.LoadOptions;
 import dev.baton.engine.parallel.ModelLoader;
 import dev.baton.engine.parallel.RankGroup;
@@ -19,17 +20,38 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
+import java.util.function.IntFunction;
 
 /** The nodes of one server as parts of this JVM: they share no memory and talk over connections, as processes do. */
-final class Nodes implements AutoCloseable {
+public final class Nodes implements AutoCloseable {
     private final List<ModelLoader> loaders = new ArrayList<>();
     private final List<NodeShare> shares = new ArrayList<>();
     /** By node, by attention group. */
     private final List<List<RankGroup>> groups = new ArrayList<>();
 
+    /** What a node has beside its ranks, if the server is half of a prefill/decode pair. */
+    public interface Half {
+        /** No half. */
+        Half NONE = new Half() {};
+
+        /** Where KV caches must lie. */
+        default KvMemory kvMemory() {
+            return KvMemory.DEVICE;
+        }
+
+        /** Of a node that is not node 0. */
+        default NodeRole follow(List<RankGroup> groups, NodeShare share) {
+            return NodeRole.NONE;
+        }
+    }
+
     private record Node(ModelLoader loader, NodeShare share, List<RankGroup> groups) {}
 
     static Nodes start(Path folder, LoadOptions options, int nodes) throws Exception {
+        return start(folder, options, nodes, node -> Half.NONE);
+    }
+
+    public static Nodes start(Path folder, LoadOptions options, int nodes, IntFunction<Half> halves) throws Exception {
         String address;
         try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
             address = "127.0.0.1:" + free.getLocalPort();
@@ -41,7 +63,9 @@ final class Nodes implements AutoCloseable {
             List<Future<Node>> futures = new ArrayList<>();
             for (int n = 0; n < nodes; n++) {
                 NodeOptions node = NodeOptions.of(nodes, n, address, Duration.ofSeconds(60));
-                Callable<Node> call = () -> start(folder, options, node);
+                Half half = halves.apply(n);
+                LoadOptions own = options.with().kvMemory(half.kvMemory()).build();
+                Callable<Node> call = () -> start(folder, own, node, half);
                 futures.add(pool.submit(call));
             }
             for (Future<Node> future : futures) {
@@ -54,7 +78,7 @@ final class Nodes implements AutoCloseable {
         return started;
     }
 
-    private static Node start(Path folder, LoadOptions options, NodeOptions node) {
+    private static Node start(Path folder, LoadOptions options, NodeOptions node, Half half) {
         NodeShare share = new NodeShare(NodeJoin.join(node, Map.of()), options.shape());
         NodeFollower follower = node.node() == 0 ? null : NodeFollower.listen(share);
         ModelLoader loader = ModelLoader.open(folder, options.format(), options.seed());
@@ -64,29 +88,33 @@ final class Nodes implements AutoCloseable {
                 share.communicators(options.shape(), options.pipeline().messages(), options.collectiveDeadline()),
                 share);
         if (follower != null) {
-            follower.follow(group, ProfileControl.NONE, spec -> {
-                throw new AssertionError("no grammar was asked for");
-            });
+            follower.follow(
+                    group,
+                    ProfileControl.NONE,
+                    spec -> {
+                        throw new AssertionError("no grammar was asked for");
+                    },
+                    half.follow(group, share));
         }
         return new Node(loader, share, group);
     }
 
     /** The ranks of a node; node 0 is told what to do. */
-    RankGroup node(int n) {
+    public RankGroup node(int n) {
         return groups.get(n).getFirst();
     }
 
     /** The attention groups of node 0. */
-    List<RankGroup> attentionGroups() {
+    public List<RankGroup> attentionGroups() {
         return groups.getFirst();
     }
 
     /** Node 0's. */
-    ModelLoader loader() {
+    public ModelLoader loader() {
         return loaders.getFirst();
     }
 
-    NodeShare share(int n) {
+    public NodeShare share(int n) {
         return shares.get(n);
     }
 

@@ -19,7 +19,7 @@ public record AuxRecord(
     private static final int MAX_ENTRIES = 1 << 20;
 
     /** Little endian: firstId, cachedTokens, has logprob, then id, value and three counted arrays. */
-    ByteBuffer encode() {
+    public ByteBuffer encode() {
         int bytes = 12;
         if (logprob != null) {
             bytes += 8 + 12 + 8 * logprob.topIds().length + 4 * logprob.chosenLogprobs().length;
@@ -38,7 +38,8 @@ public record AuxRecord(
         return out.flip();
     }
 
-    static AuxRecord decode(ByteBuffer body) throws IOException {
+    /** @throws IOException when the bytes are no such record */
+    public static AuxRecord decode(ByteBuffer body) throws IOException {
         ByteBuffer in = body.order(ByteOrder.LITTLE_ENDIAN);
         try {
             int firstId = in.getInt();

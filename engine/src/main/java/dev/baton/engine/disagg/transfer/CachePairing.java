@@ -13,21 +13,18 @@ import java.util.List;
 final class CachePairing {
     private CachePairing() {}
 
-    /** What one rank caches: the layers of its stage, of each the same heads. */
-    record Share(LayerRange layers, HeadShare heads) {}
-
     /**
      * What a decode rank takes from one prefill rank.
      *
      * @param prefillRank where it comes from
      * @param layers of the model
      * @param firstHead first head
-     * @param heads how many
+     * @param heads how many; 0 for a connection that only tells a JVM of prefill ranks, none of which sends anything
      */
     record Part(int prefillRank, LayerRange layers, int firstHead, int heads) {
         /** Buffers that travel: of each kind one a layer. */
         int buffers(KvLayout layout) {
-            return layout.kinds() * layers.count();
+            return heads == 0 ? 0 : layout.kinds() * layers.count();
         }
 
         /** The layer of travelling buffer {@code i}. */
@@ -41,13 +38,6 @@ final class CachePairing {
         }
     }
 
-    /** What each rank of a group holds. */
-    static List<Share> shares(List<KvRegion> regions) {
-        return regions.stream()
-                .map(region -> new Share(region.layout().held(), region.layout().heads()))
-                .toList();
-    }
-
     /**
      * The parts of decode rank {@code rank}; each head of each of its layers is covered exactly once.
      *
@@ -55,8 +45,8 @@ final class CachePairing {
      * @param prefill share of prefill rank 0, 1, ...
      * @throws IllegalArgumentException when the prefill ranks together do not hold what is wanted
      */
-    static List<Part> parts(List<Share> decode, int rank, List<Share> prefill) {
-        Share wanted = decode.get(rank);
+    static List<Part> parts(List<CacheShare> decode, int rank, List<CacheShare> prefill) {
+        CacheShare wanted = decode.get(rank);
         List<Integer> peers = ranksOf(decode, wanted.layers());
         List<Part> parts = new ArrayList<>();
         for (int layer = wanted.layers().first(); layer < wanted.layers().end(); ) {
@@ -71,8 +61,8 @@ final class CachePairing {
         return parts;
     }
 
-    private static LayerRange stageOf(int layer, List<Share> prefill) {
-        for (Share share : prefill) {
+    private static LayerRange stageOf(int layer, List<CacheShare> prefill) {
+        for (CacheShare share : prefill) {
             if (share.layers().contains(layer)) {
                 return share.layers();
             }
@@ -81,7 +71,7 @@ final class CachePairing {
     }
 
     /** The ranks of one stage. */
-    private static List<Integer> ranksOf(List<Share> shares, LayerRange layers) {
+    private static List<Integer> ranksOf(List<CacheShare> shares, LayerRange layers) {
         List<Integer> ranks = new ArrayList<>();
         for (int rank = 0; rank < shares.size(); rank++) {
             if (shares.get(rank).layers().equals(layers)) {
@@ -96,7 +86,7 @@ final class CachePairing {
             LayerRange layers,
             int preferred,
             List<Integer> holders,
-            List<Share> prefill,
+            List<CacheShare> prefill,
             List<Part> parts) {
         for (int head = wanted.first(); head < wanted.end(); ) {
             int source = holder(head, preferred, holders, prefill);
@@ -106,7 +96,7 @@ final class CachePairing {
         }
     }
 
-    private static int holder(int head, int preferred, List<Integer> holders, List<Share> prefill) {
+    private static int holder(int head, int preferred, List<Integer> holders, List<CacheShare> prefill) {
         for (int i = 0; i < holders.size(); i++) {
             int candidate = holders.get((preferred + i) % holders.size());
             HeadShare share = prefill.get(candidate).heads();

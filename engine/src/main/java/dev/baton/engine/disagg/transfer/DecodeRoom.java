@@ -1,10 +1,13 @@
 package dev.baton.engine.disagg.transfer;
 
 import dev.baton.engine.request.EngineRequest.Bootstrap;
+import java.net.InetSocketAddress;
 import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /** One room of a decode server. Its monitor guards everything that is not volatile. */
@@ -15,6 +18,7 @@ final class DecodeRoom implements KvReceiver {
     private final Bootstrap bootstrap;
     private volatile KvPoll state = KvPoll.BOOTSTRAPPING;
     private volatile List<Pair> pairs = List.of();
+    private volatile Map<InetSocketAddress, Integer> connections = Map.of();
     private volatile int[] pages = NO_PAGES;
     private int writers;
     private @Nullable String failure;
@@ -52,9 +56,14 @@ final class DecodeRoom implements KvReceiver {
         return bootstrap;
     }
 
-    /** Every connection that this room needs is ready. */
-    void connected(List<DecodeConnection> connections) {
-        for (DecodeConnection connection : connections) {
+    /**
+     * Every connection that this room needs is ready.
+     *
+     * @param made those of this JVM's ranks
+     * @param perAddress how many there are to each address, those of other JVMs included
+     */
+    void connected(List<DecodeConnection> made, Map<InetSocketAddress, Integer> perAddress) {
+        for (DecodeConnection connection : made) {
             if (!connection.register(this)) {
                 fail(connection.lost(), connection);
             }
@@ -64,14 +73,11 @@ final class DecodeRoom implements KvReceiver {
         synchronized (this) {
             if (state == KvPoll.FAILED) {
                 // Aborted while connecting: the prefill server may be waiting for our pages.
-                told = connections;
+                told = made;
                 reason = String.valueOf(failure);
             } else {
-                List<Pair> made = new ArrayList<>();
-                for (DecodeConnection connection : connections) {
-                    made.add(new Pair(connection));
-                }
-                pairs = made;
+                pairs = made.stream().map(Pair::new).toList();
+                connections = Map.copyOf(perAddress);
                 state = KvPoll.WAITING_FOR_INPUT;
                 deadline = Long.MAX_VALUE;
             }
@@ -121,15 +127,20 @@ final class DecodeRoom implements KvReceiver {
                 pair.opened = true;
             }
         }
-        ByteBuffer body = FrameChannel.body(4 + 4 * reserved.length);
-        body.putInt(pairs.size());
-        for (int page : reserved) {
+        for (Pair pair : pairs) {
+            int parts =
+                    Objects.requireNonNull(connections.get(pair.connection.key().address()));
+            pair.connection.send(FrameType.OPEN, room(), open(parts, reserved));
+        }
+    }
+
+    private static ByteBuffer open(int parts, int[] pages) {
+        ByteBuffer body = FrameChannel.body(4 + 4 * pages.length);
+        body.putInt(parts);
+        for (int page : pages) {
             body.putInt(page);
         }
-        body.flip();
-        for (Pair pair : pairs) {
-            pair.connection.send(FrameType.OPEN, room(), body.duplicate());
-        }
+        return body.flip();
     }
 
     int[] pages() {

@@ -31,8 +31,8 @@ public final class InProcessTransfer {
     public InProcessTransfer(List<KvRegion> source, List<KvRegion> target) {
         this.source = List.copyOf(source);
         this.target = List.copyOf(target);
-        List<CachePairing.Share> held = CachePairing.shares(source);
-        List<CachePairing.Share> wanted = CachePairing.shares(target);
+        List<CacheShare> held = KvRegions.all(source).shares();
+        List<CacheShare> wanted = KvRegions.all(target).shares();
         for (int rank = 0; rank < target.size(); rank++) {
             KvLayout to = target.get(rank).layout();
             String mismatch = KvLayout.mismatch(source.getFirst().layout(), to);

@@ -10,6 +10,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeSet;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.ConcurrentHashMap;
@@ -187,14 +188,20 @@ final class PrefillConnection {
             return "--disaggregation-transfer-backend differs: prefill server has " + own + ", decode server has "
                     + other;
         }
-        if (hello.prefillRank() < 0 || hello.prefillRank() >= owner.regions().size()) {
-            return "prefill rank " + hello.prefillRank() + " does not exist: this server has "
-                    + owner.regions().size() + " ranks";
+        KvRegion region = owner.regions().find(hello.prefillRank());
+        if (region == null) {
+            return "prefill rank " + hello.prefillRank() + " does not exist here: this server has "
+                    + owner.regions().shares().size() + " ranks, here are "
+                    + new TreeSet<>(owner.regions().here().keySet());
         }
-        KvLayout layout = owner.regions().get(hello.prefillRank()).layout();
+        KvLayout layout = region.layout();
         String mismatch = KvLayout.mismatch(layout, hello.layout());
         if (mismatch != null) {
             return mismatch;
+        }
+        if (hello.part().heads() == 0) {
+            // It only tells where its rooms are.
+            return null;
         }
         LayerRange layers = hello.part().layers();
         if (!layout.held().containsAll(layers) || !hello.layout().held().containsAll(layers)) {
@@ -205,7 +212,7 @@ final class PrefillConnection {
         int end = first + hello.part().heads();
         HeadShare mine = layout.heads();
         HeadShare theirs = hello.layout().heads();
-        if (hello.part().heads() < 1
+        if (hello.part().heads() < 0
                 || first < Math.max(mine.first(), theirs.first())
                 || end > Math.min(mine.end(), theirs.end())) {
             return "heads [" + first + ", " + end + ") are not on both ranks";

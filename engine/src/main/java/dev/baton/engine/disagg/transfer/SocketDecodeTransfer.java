@@ -2,7 +2,6 @@ package dev.baton.engine.disagg.transfer;
 
 import dev.baton.engine.EngineException;
 import dev.baton.engine.disagg.transfer.CachePairing.Part;
-import dev.baton.engine.disagg.transfer.CachePairing.Share;
 import dev.baton.engine.request.EngineRequest.Bootstrap;
 import java.io.IOException;
 import java.lang.System.Logger.Level;
@@ -24,9 +23,9 @@ public final class SocketDecodeTransfer implements DecodeTransfer {
     private static final System.Logger LOG = System.getLogger("dev.baton.engine.disagg");
 
     private final TransferOptions options;
-    private final List<KvRegion> regions;
+    private final KvRegions regions;
     private final PrefillLocator locator;
-    private final String instance = UUID.randomUUID().toString();
+    private final String instance;
     private final Map<Long, DecodeRoom> rooms = new ConcurrentHashMap<>();
     /** Guarded by itself. */
     private final Map<DecodeConnection.Key, Link> links = new HashMap<>();
@@ -45,10 +44,20 @@ public final class SocketDecodeTransfer implements DecodeTransfer {
      * @param locator closed with this
      */
     public SocketDecodeTransfer(TransferOptions options, List<KvRegion> regions, PrefillLocator locator) {
+        this(options, KvRegions.all(regions), locator, UUID.randomUUID().toString());
+    }
+
+    /**
+     * @param regions of this data-parallel group
+     * @param locator closed with this
+     * @param instance tells this server from every other one; the same in all JVMs that have ranks of the group
+     */
+    public SocketDecodeTransfer(TransferOptions options, KvRegions regions, PrefillLocator locator, String instance) {
         this.options = options;
-        this.regions = List.copyOf(regions);
+        this.regions = regions;
         this.locator = locator;
-        for (KvRegion region : regions) {
+        this.instance = instance;
+        for (KvRegion region : regions.here().values()) {
             SocketPrefillTransfer.requireSendable(region.layout());
             if (options.backend() == TransferBackend.SHM && region.shared() == null) {
                 throw new EngineException(
@@ -64,7 +73,7 @@ public final class SocketDecodeTransfer implements DecodeTransfer {
         return options;
     }
 
-    List<KvRegion> regions() {
+    KvRegions regions() {
         return regions;
     }
 
@@ -131,12 +140,13 @@ public final class SocketDecodeTransfer implements DecodeTransfer {
     private void connect(DecodeRoom room) {
         try {
             PrefillLocator.Group group = locator.locate(room.bootstrap());
-            List<CompletableFuture<DecodeConnection>> all = links(room.bootstrap(), group);
+            Map<InetSocketAddress, Integer> connections = new HashMap<>();
+            List<CompletableFuture<DecodeConnection>> all = links(room.bootstrap(), group, connections);
             List<DecodeConnection> made = new ArrayList<>();
             for (CompletableFuture<DecodeConnection> ready : all) {
                 made.add(ready.get());
             }
-            room.connected(made);
+            room.connected(made, connections);
         } catch (IOException | IllegalArgumentException e) {
             room.fail(String.valueOf(e.getMessage()), null);
         } catch (ExecutionException e) {
@@ -147,30 +157,55 @@ public final class SocketDecodeTransfer implements DecodeTransfer {
         }
     }
 
-    private List<CompletableFuture<DecodeConnection>> links(Bootstrap bootstrap, PrefillLocator.Group group) {
-        Bootstrap server = new Bootstrap(bootstrap.host(), bootstrap.port(), 0);
-        List<Share> wanted = CachePairing.shares(regions);
-        List<Share> held = shares(group, regions.getFirst().layout().heads().total());
+    /**
+     * The connections of this JVM's ranks.
+     *
+     * @param connections filled with how many there are to each address, those of other JVMs of this group included
+     */
+    private List<CompletableFuture<DecodeConnection>> links(
+            Bootstrap bootstrap, PrefillLocator.Group group, Map<InetSocketAddress, Integer> connections) {
+        List<CacheShare> held =
+                shares(group, regions.shares().getFirst().heads().total());
         List<InetSocketAddress> addresses = group.ranks();
         List<CompletableFuture<DecodeConnection>> all = new ArrayList<>();
-        for (int rank = 0; rank < regions.size(); rank++) {
-            for (Part part : CachePairing.parts(wanted, rank, held)) {
-                DecodeConnection.Key key =
-                        new DecodeConnection.Key(server, addresses.get(part.prefillRank()), part.prefillRank(), rank);
-                all.add(link(key, part));
+        for (int rank = 0; rank < regions.shares().size(); rank++) {
+            for (Part part : CachePairing.parts(regions.shares(), rank, held)) {
+                connections.merge(addresses.get(part.prefillRank()), 1, Integer::sum);
+                connect(bootstrap, addresses, rank, part, all);
+            }
+        }
+        for (int prefillRank = 0; prefillRank < addresses.size(); prefillRank++) {
+            if (connections.putIfAbsent(addresses.get(prefillRank), 1) == null) {
+                // None of the ranks there sends anything, but their JVM waits for the room as well.
+                Part nothing = new Part(prefillRank, held.get(prefillRank).layers(), 0, 0);
+                connect(bootstrap, addresses, 0, nothing, all);
             }
         }
         return all;
     }
 
+    private void connect(
+            Bootstrap bootstrap,
+            List<InetSocketAddress> addresses,
+            int rank,
+            Part part,
+            List<CompletableFuture<DecodeConnection>> all) {
+        if (regions.find(rank) != null) {
+            Bootstrap server = new Bootstrap(bootstrap.host(), bootstrap.port(), 0);
+            int prefillRank = part.prefillRank();
+            all.add(link(new DecodeConnection.Key(server, addresses.get(prefillRank), prefillRank, rank), part));
+        }
+    }
+
     /** What each prefill rank holds. */
-    private static List<Share> shares(PrefillLocator.Group group, int heads) {
-        List<Share> shares = new ArrayList<>();
+    private static List<CacheShare> shares(PrefillLocator.Group group, int heads) {
+        List<CacheShare> shares = new ArrayList<>();
         for (PrefillLocator.Stage stage : group.stages()) {
             int ranks = stage.ranks().size();
             for (int rank = 0; rank < ranks; rank++) {
                 boolean latent = heads == 1;
-                shares.add(new Share(stage.layers(), latent ? HeadShare.whole(1) : HeadShare.of(heads, ranks, rank)));
+                shares.add(
+                        new CacheShare(stage.layers(), latent ? HeadShare.whole(1) : HeadShare.of(heads, ranks, rank)));
             }
         }
         return shares;

@@ -21,7 +21,7 @@ public final class SocketPrefillTransfer implements PrefillTransfer {
     private static final int REMEMBERED = 4096;
 
     private final TransferOptions options;
-    private final List<KvRegion> regions;
+    private final KvRegions regions;
     private final ServerSocketChannel listener;
     private final InetSocketAddress address;
     private final Map<Long, PrefillRoom> rooms = new ConcurrentHashMap<>();
@@ -47,15 +47,24 @@ public final class SocketPrefillTransfer implements PrefillTransfer {
     };
 
     /**
-     * Starts listening on an ephemeral port.
+     * As {@link #SocketPrefillTransfer(TransferOptions, KvRegions)}.
      *
      * @param regions the KV memory of rank 0, 1, ... of this data-parallel group
-     * @throws EngineException CONFIGURATION when the address cannot be listened on
      */
     public SocketPrefillTransfer(TransferOptions options, List<KvRegion> regions) {
+        this(options, KvRegions.all(regions));
+    }
+
+    /**
+     * Starts listening on an ephemeral port.
+     *
+     * @param regions of this data-parallel group
+     * @throws EngineException CONFIGURATION when the address cannot be listened on
+     */
+    public SocketPrefillTransfer(TransferOptions options, KvRegions regions) {
         this.options = options;
-        this.regions = List.copyOf(regions);
-        for (KvRegion region : regions) {
+        this.regions = regions;
+        for (KvRegion region : regions.here().values()) {
             requireSendable(region.layout());
         }
         try {
@@ -88,7 +97,7 @@ public final class SocketPrefillTransfer implements PrefillTransfer {
         return options;
     }
 
-    List<KvRegion> regions() {
+    KvRegions regions() {
         return regions;
     }
 

@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.baton.engine.EngineException;
-import dev.baton.engine.disagg.transfer.CachePairing.Share;
 import dev.baton.engine.request.TokenLogprob;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -34,23 +33,23 @@ class TransferPartsTest {
     };
 
     /** Ranks stage by stage. */
-    private static List<Share> shares(int heads, int ranks, int[] bounds) {
-        List<Share> shares = new ArrayList<>();
+    private static List<CacheShare> shares(int heads, int ranks, int[] bounds) {
+        List<CacheShare> shares = new ArrayList<>();
         for (int s = 1; s < bounds.length; s++) {
             for (int r = 0; r < ranks; r++) {
-                shares.add(new Share(new LayerRange(bounds[s - 1], bounds[s]), HeadShare.of(heads, ranks, r)));
+                shares.add(new CacheShare(new LayerRange(bounds[s - 1], bounds[s]), HeadShare.of(heads, ranks, r)));
             }
         }
         return shares;
     }
 
-    private static void requireEachOnce(List<Share> decode, List<Share> prefill) {
+    private static void requireEachOnce(List<CacheShare> decode, List<CacheShare> prefill) {
         for (int rank = 0; rank < decode.size(); rank++) {
-            Share wanted = decode.get(rank);
+            CacheShare wanted = decode.get(rank);
             List<String> taken = new ArrayList<>();
             List<Integer> sources = new ArrayList<>();
             for (CachePairing.Part part : CachePairing.parts(decode, rank, prefill)) {
-                Share source = prefill.get(part.prefillRank());
+                CacheShare source = prefill.get(part.prefillRank());
                 sources.add(part.prefillRank());
                 assertThat(source.layers().containsAll(part.layers())).isTrue();
                 assertThat(part.firstHead())
@@ -76,8 +75,8 @@ class TransferPartsTest {
 
     @Test
     void aLatentCacheIsPulledFromOneRankAStageAndDecodeRanksSpread() {
-        List<Share> prefill = shares(1, 2, new int[] {0, 3, 5});
-        List<Share> decode = shares(1, 4, new int[] {0, 5});
+        List<CacheShare> prefill = shares(1, 2, new int[] {0, 3, 5});
+        List<CacheShare> decode = shares(1, 4, new int[] {0, 5});
         for (int rank = 0; rank < 4; rank++) {
             assertThat(CachePairing.parts(decode, rank, prefill))
                     .containsExactly(
@@ -88,7 +87,7 @@ class TransferPartsTest {
 
     @Test
     void aLayerThatNoPrefillRankHoldsIsNamed() {
-        List<Share> prefill = shares(1, 1, new int[] {0, 3});
+        List<CacheShare> prefill = shares(1, 1, new int[] {0, 3});
         assertThatThrownBy(() -> CachePairing.parts(shares(1, 1, new int[] {0, 5}), 0, prefill))
                 .hasMessage("no prefill rank holds layer 3");
     }
