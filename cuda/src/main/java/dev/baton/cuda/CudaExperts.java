@@ -11,6 +11,8 @@ import dev.baton.tensor.Weight;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import java.util.stream.Stream;
 
 /**
  * Mixture of experts: pairs of token and choice are ordered by expert, each expert's rows go through its matrices in
@@ -30,8 +32,9 @@ final class CudaExperts {
     private final ExpertProduct product;
     private final Map<ExpertWeights, Tables> tables = new IdentityHashMap<>();
 
-    /** Device addresses of every expert's matrices. */
-    private record Tables(long gate, long up, long down) {}
+    /** Every expert's matrices. */
+    private record Tables(
+            ExpertProduct.Matrices gate, ExpertProduct.Matrices up, ExpertProduct.Matrices down, boolean f8) {}
 
     CudaExperts(Launch launch, Kernels kernels, Scratch scratch, Operands operands, ExpertProduct product) {
         this.product = product;
@@ -80,11 +83,11 @@ final class CudaExperts {
         }
         int pairs = x.rows() * topK;
         int count = experts.count();
-        Tables pointers = tables.computeIfAbsent(experts, e -> pointers(e, x.dtype()));
         int inner = experts.gate().getFirst().outFeatures();
         int hidden = x.columns();
+        Tables pointers = tables.computeIfAbsent(experts, e -> pointers(e, x.dtype(), product.fitsF8(x, inner)));
         boolean tensorCores = product.fits(x, inner);
-        int tileRows = tensorCores ? ExpertProduct.tileRows(pairs, count) : TILE_ROWS;
+        int tileRows = tensorCores ? ExpertProduct.tileRows(pairs, count, pointers.f8) : TILE_ROWS;
         long first = scratch.address("experts.first", 4L * (count + 1));
         long tiles = scratch.address("experts.tiles", 4L * (count + 1));
         long order = scratch.address("experts.order", 4L * pairs);
@@ -116,15 +119,24 @@ final class CudaExperts {
                     inner,
                     hidden,
                     rowTiles);
-            product.run(between, inner, pointers.down, 0, sorted, result, hidden, inner, rowTiles);
+            product.run(
+                    between,
+                    inner,
+                    pointers.down,
+                    ExpertProduct.Matrices.NONE,
+                    sorted,
+                    result,
+                    hidden,
+                    inner,
+                    rowTiles);
             combine(ids, weights, place, result, out);
             return;
         }
         String types = Kernels.type(x.dtype()) + "_" + Kernels.type(x.dtype());
         launch.put(x.memory().address())
                 .put(x.rowStride())
-                .put(pointers.gate)
-                .put(pointers.up)
+                .put(pointers.gate.addresses())
+                .put(pointers.up.addresses())
                 .put(first)
                 .put(order)
                 .put(tiles)
@@ -137,8 +149,8 @@ final class CudaExperts {
                 .run(kernels.get(Source.EXPERTS, "expert_up_" + types), rowTiles, ceil(inner), 1, 0);
         launch.put(between)
                 .put((long) inner)
-                .put(pointers.down)
-                .put(pointers.down)
+                .put(pointers.down.addresses())
+                .put(pointers.down.addresses())
                 .put(first)
                 .put(order)
                 .put(tiles)
@@ -170,24 +182,46 @@ final class CudaExperts {
         return (columns + TILE_COLUMNS - 1) / TILE_COLUMNS;
     }
 
-    private Tables pointers(ExpertWeights experts, DType dtype) {
+    /** @param mayBeF8 whether F8 matrices are multiplied as they are; otherwise they are converted once */
+    private Tables pointers(ExpertWeights experts, DType dtype, boolean mayBeF8) {
+        boolean f8 = mayBeF8
+                && Stream.of(experts.gate(), experts.up(), experts.down())
+                        .allMatch(all -> all.stream().allMatch(CudaExperts::isBlockScaled));
         return new Tables(
-                pointers(experts.gate(), dtype), pointers(experts.up(), dtype), pointers(experts.down(), dtype));
+                matrices(experts.gate(), dtype, f8),
+                matrices(experts.up(), dtype, f8),
+                matrices(experts.down(), dtype, f8),
+                f8);
     }
 
-    private long pointers(List<Weight> weights, DType dtype) {
+    private static boolean isBlockScaled(Weight weight) {
+        Tensor scales = weight.blockScales();
+        return weight.matrix().dtype() == DType.F8_E4M3
+                && weight.matrix().isDense()
+                && weight.matrix().memory().address() % 16 == 0
+                && scales != null
+                && scales.dtype() == DType.F32
+                && scales.isDense();
+    }
+
+    private ExpertProduct.Matrices matrices(List<Weight> weights, DType dtype, boolean f8) {
         long[] addresses = new long[weights.size()];
+        long[] scales = new long[weights.size()];
         for (int e = 0; e < addresses.length; e++) {
             Weight weight = weights.get(e);
             if (weight.bias() != null) {
                 throw new TensorException(TensorException.Code.DTYPE, "experts with a bias are not served on CUDA");
             }
-            Tensor matrix = operands.matrix(weight, dtype);
+            Tensor matrix = f8 ? weight.matrix() : operands.matrix(weight, dtype);
             if (!matrix.isDense()) {
                 throw new TensorException(TensorException.Code.SHAPE, "an expert's matrix must be dense: " + matrix);
             }
             addresses[e] = matrix.memory().address();
+            if (f8) {
+                scales[e] =
+                        Objects.requireNonNull(weight.blockScales()).memory().address();
+            }
         }
-        return operands.table(addresses);
+        return new ExpertProduct.Matrices(operands.table(addresses), f8 ? operands.table(scales) : 0);
     }
 }

@@ -22,6 +22,7 @@ final class Kernels implements AutoCloseable {
         PRODUCT("product.cu", 256),
         SKINNY("skinny.cu", 128),
         GROUPED("grouped.cu", 256),
+        GROUPED_F8("grouped_f8.cu", 256),
         EXPERTS("experts.cu", 256);
 
         private final String file;
@@ -68,7 +69,7 @@ final class Kernels implements AutoCloseable {
         KernelModule module = modules.computeIfAbsent(
                 source, s -> gpu.load(cache.code(s.file, gpu.info().architecture())));
         boolean large = switch (source) {
-            case ATTENTION, FLASH, LATENT, SKINNY, GROUPED -> true;
+            case ATTENTION, FLASH, LATENT, SKINNY, GROUPED, GROUPED_F8 -> true;
             case ELEMENTS, NORM, PRODUCT, EXPERTS -> false;
         };
         return module.kernel(name, threads, large ? mostSharedBytes() : 0);

@@ -372,6 +372,43 @@ class CudaOpsTest {
         }
     }
 
+    /** Matrices of one byte an element, as they are: tiles of each size, whole blocks and parts of them. */
+    @ParameterizedTest
+    @CsvSource({"1, 64, 48", "9, 256, 144", "70, 144, 256", "400, 272, 208"})
+    void expertsOfBlockScaledMatrices(int tokens, int hidden, int inner) {
+        List<Weight> host = new ArrayList<>();
+        List<Weight> onDevice = new ArrayList<>();
+        for (int e = 0; e < 3 * 6; e++) {
+            int rows = e < 12 ? inner : hidden;
+            int columns = e < 12 ? hidden : inner;
+            Twin.Pair matrix = twin.f8(rows, columns);
+            Twin.Pair scales = twin.floats(DType.F32, (rows + 127) / 128, (columns + 127) / 128, 0);
+            host.add(new Weight(matrix.host(), scales.host(), null));
+            onDevice.add(new Weight(matrix.device(), scales.device(), null));
+        }
+        Twin.Pair x = twin.floats(DType.BF16, tokens, hidden);
+        Twin.Pair ids = twin.intMatrix(tokens, 4, chosen(tokens));
+        Twin.Pair weights = twin.floats(DType.F32, tokens, 4, 0);
+        Twin.Pair out = twin.poisoned(DType.BF16, tokens, hidden);
+        scalar.experts(x.host(), ids.host(), weights.host(), thirds(host), out.host());
+        cuda.experts(x.device(), ids.device(), weights.device(), thirds(onDevice), out.device());
+        assertThat(twin.error(out)).isLessThan(1e-2);
+    }
+
+    private static ExpertWeights thirds(List<Weight> all) {
+        return new ExpertWeights(3, all.subList(0, 6), all.subList(6, 12), all.subList(12, 18));
+    }
+
+    /** Four of ten experts a token. */
+    private static int[] chosen(int tokens) {
+        int[] chosen = new int[tokens * 4];
+        for (int t = 0; t < tokens; t++) {
+            int[] distinct = twin.random().ints(0, 10).distinct().limit(4).toArray();
+            System.arraycopy(distinct, 0, chosen, t * 4, 4);
+        }
+        return chosen;
+    }
+
     private static void experts(DType type, int tokens, int hidden, int inner) {
         int count = 6;
         List<Twin.Pair> gate = new ArrayList<>();
@@ -383,12 +420,7 @@ class CudaOpsTest {
             down.add(twin.floats(type, hidden, inner, 0));
         }
         Twin.Pair x = twin.floats(type, tokens, hidden);
-        int[] chosen = new int[tokens * 4];
-        for (int t = 0; t < tokens; t++) {
-            int[] distinct = twin.random().ints(0, 10).distinct().limit(4).toArray();
-            System.arraycopy(distinct, 0, chosen, t * 4, 4);
-        }
-        Twin.Pair ids = twin.intMatrix(tokens, 4, chosen);
+        Twin.Pair ids = twin.intMatrix(tokens, 4, chosen(tokens));
         Twin.Pair weights = twin.floats(DType.F32, tokens, 4, 0);
         Twin.Pair out = twin.poisoned(type, tokens, hidden);
         scalar.experts(x.host(), ids.host(), weights.host(), weights(gate, up, down, true), out.host());

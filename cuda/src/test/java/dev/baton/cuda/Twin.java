@@ -54,6 +54,17 @@ final class Twin {
         return new Pair(Tensor.dense(host, DType.F32, wanted), upload(raw, dtype, stride, wanted));
     }
 
+    /** Random E4M3 values of every exponent, none of them NaN. */
+    Pair f8(int rows, int columns) {
+        MemorySegment raw = arena.allocate((long) rows * columns, 64);
+        for (long i = 0; i < raw.byteSize(); i++) {
+            int magnitude = random.nextInt(127);
+            raw.set(ValueLayout.JAVA_BYTE, i, (byte) (random.nextBoolean() ? magnitude : magnitude | 128));
+        }
+        return new Pair(
+                Tensor.dense(raw, DType.F8_E4M3, rows, columns), upload(raw, DType.F8_E4M3, columns, rows, columns));
+    }
+
     private Tensor upload(MemorySegment raw, DType dtype, long stride, long... shape) {
         Tensor flat = device.allocate(dtype, raw.byteSize() / dtype.bytes());
         device.toDevice(raw, flat);
