@@ -164,8 +164,7 @@ final class BenchOneBatchCommand implements Callable<Integer> {
                 operations / prefill / ceilings.operationsPerSecond());
         if (!decodes.isEmpty()) {
             double decode = median(decodes);
-            double bytes =
-                    cost.decodeBytes(batch, inputTokens, group.config().dtype().bytes(), cache.bytes());
+            double bytes = cost.decodeBytes(batch, inputTokens, cache.bytes());
             line("decode", "mbu", batch, batch, decode, bytes / decode / ceilings.copyBytesPerSecond());
         }
     }

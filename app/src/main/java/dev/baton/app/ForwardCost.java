@@ -1,5 +1,6 @@
 package dev.baton.app;
 
+import dev.baton.model.DType;
 import dev.baton.model.config.MlaConfig;
 import dev.baton.model.config.ModelConfig;
 import dev.baton.model.config.MoeConfig;
@@ -69,15 +70,15 @@ record ForwardCost(
     }
 
     /**
-     * Bytes that a decode step reads.
+     * Bytes that a decode step reads. A quantised model's layers have one byte a parameter, its head has not.
      *
-     * @param weightBytes of a parameter
      * @param cacheBytes of a cached element
      */
-    double decodeBytes(int batch, int context, double weightBytes, double cacheBytes) {
-        double parameters =
-                attentionParameters + mlpParameters + sparseLayers * touched(batch) * expertParameters + headParameters;
-        return parameters * weightBytes + (double) batch * context * cacheElements * cacheBytes;
+    double decodeBytes(int batch, int context, double cacheBytes) {
+        double wide = config.dtype().bytes();
+        double narrow = config.quantization() == null ? wide : DType.F8_E4M3.bytes();
+        double layers = attentionParameters + mlpParameters + sparseLayers * touched(batch) * expertParameters;
+        return layers * narrow + headParameters * wide + (double) batch * context * cacheElements * cacheBytes;
     }
 
     /** Operations of prompts of {@code tokens} tokens each, whose last token alone goes through the output projection. */
