@@ -52,7 +52,7 @@ class ExperimentTest {
                     Map<String, Object> flags = new LinkedHashMap<>(experiment.flags());
                     flags.putAll(server.flags());
                     ServerArgs args = ServerArgs.parse(words(flags));
-                    assertThat(ParallelFlags.shape(args).worldRanks()).isBetween(1, 8);
+                    assertThat(ParallelFlags.shape(args).worldRanks()).isBetween(1, 16);
                     EngineAssembly.rehearsal(args, ParallelFlags.shape(args));
                 }
             }
