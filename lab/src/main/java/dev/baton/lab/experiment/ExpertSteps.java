@@ -118,16 +118,13 @@ final class ExpertSteps {
                 : new Summary.ExpertLoad(repeat, name, passes, Placement.balancedness(loads), rankLoads(loads));
     }
 
-    /** Each rank's load over the mean rank's, mean over the layers that have any. */
+    /** Each rank's load over the mean rank's, in the layer where it has most. */
     private static double[] rankLoads(double[][] loads) {
         double[] ranks = new double[loads[0].length];
-        List<double[]> layers = Arrays.stream(loads)
-                .filter(layer -> Arrays.stream(layer).sum() > 0)
-                .toList();
-        for (double[] layer : layers) {
-            double mean = Arrays.stream(layer).average().orElse(1);
-            for (int rank = 0; rank < ranks.length; rank++) {
-                ranks[rank] += layer[rank] / mean / layers.size();
+        for (double[] layer : loads) {
+            double mean = Arrays.stream(layer).average().orElse(0);
+            for (int rank = 0; rank < ranks.length && mean > 0; rank++) {
+                ranks[rank] = Math.max(ranks[rank], layer[rank] / mean);
             }
         }
         return ranks;

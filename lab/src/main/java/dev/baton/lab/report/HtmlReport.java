@@ -190,7 +190,7 @@ public final class HtmlReport {
         page.append(
                 "<h2>Experts under full batches</h2><p class=\"lead\">Balancedness is the ranks' mean tokens over the"
                         + " busiest rank's, all passes together, mean over the layers: 1 is perfect. A rank's load is its tokens"
-                        + " over the mean rank's.</p><table><thead><tr><th>cell</th><th>repeat</th><th>server</th><th>passes</th>"
+                        + " over the mean rank's, in the layer where it has most.</p><table><thead><tr><th>cell</th><th>repeat</th><th>server</th><th>passes</th>"
                         + "<th>balancedness</th><th>load of each rank</th></tr></thead><tbody>");
         for (Summary.Cell cell : summary.cells()) {
             for (Summary.ExpertLoad load : cell.experts()) {

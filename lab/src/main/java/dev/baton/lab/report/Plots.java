@@ -143,7 +143,7 @@ public final class Plots {
         CategoryChart chart = new CategoryChartBuilder()
                 .width(760)
                 .height(420)
-                .title("Experts' tokens of each rank under a full batch (1 is even), last repeat")
+                .title("Tokens of each rank's experts in its busiest layer (1 is even), last repeat")
                 .xAxisTitle("expert-parallel rank")
                 .yAxisTitle("over the mean rank")
                 .build();

@@ -79,7 +79,7 @@ public record Summary(
      * @param passes forward passes that were counted
      * @param balancedness of all passes together: per layer the ranks' mean tokens over the busiest rank's, mean over the
      *     layers; null when the server does not say what each rank computed
-     * @param rankLoads each rank's tokens over the mean rank's, mean over the layers; 1 is even
+     * @param rankLoads each rank's tokens over the mean rank's, in the layer where it has most; 1 is even
      */
     public record ExpertLoad(
             int repeat, String server, int passes, @Nullable Double balancedness, double[] rankLoads) {}
