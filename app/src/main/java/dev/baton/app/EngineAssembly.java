@@ -8,6 +8,7 @@ import dev.baton.engine.LocalEngine;
 import dev.baton.engine.arch.RopePrecision;
 import dev.baton.engine.forward.KernelWarmup;
 import dev.baton.engine.forward.KvMemory;
+import dev.baton.engine.node.NodeExperts;
 import dev.baton.engine.node.NodeProfiles;
 import dev.baton.engine.node.NodeShare;
 import dev.baton.engine.parallel.CommunicatorSupplier;
@@ -160,7 +161,10 @@ public final class EngineAssembly implements AutoCloseable {
                     .endTokenIds(new HashSet<>(config.eosIds()))
                     .labels(dp -> label(groups.get(dp), dp))
                     .profile(share == null ? profiler : new NodeProfiles(share, first, profiler))
-                    .experts(ExpertRecorder.of(groups))
+                    .experts(
+                            share == null
+                                    ? ExpertRecorder.of(groups)
+                                    : ExpertRecorder.of(groups, NodeExperts.of(share, first)))
                     .tokenizer(tokenizer)
                     .grammars(!"none".equals(args.textOrNull("grammar-backend")));
             Integer seed = args.integerOrNull("random-seed");

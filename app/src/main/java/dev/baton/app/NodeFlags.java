@@ -93,22 +93,6 @@ final class NodeFlags {
         if (args.text("device").equals("cuda")) {
             throw notYet("--device cuda");
         }
-        requireFixedExperts(args);
-    }
-
-    /** Experts are counted and moved by node 0's ranks alone. */
-    private static void requireFixedExperts(ServerArgs args) {
-        for (String flag : List.of("enable-eplb", "enable-expert-distribution-metrics")) {
-            if (args.on(flag)) {
-                throw notYet("--" + flag);
-            }
-        }
-        for (String flag :
-                List.of("expert-distribution-recorder-mode", "init-expert-location", "ep-num-redundant-experts")) {
-            if (args.isGiven(flag)) {
-                throw notYet("--" + flag);
-            }
-        }
     }
 
     private static EngineException notYet(String flag) {

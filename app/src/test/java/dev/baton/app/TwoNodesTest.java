@@ -263,9 +263,9 @@ class TwoNodesTest {
     }
 
     @Test
-    void whatIsNotServedYetOverSeveralNodesIsSaid() {
-        ServerUnderTest node = node(0, "--enable-eplb");
+    void replicasOfAWholeModelAreServersOfTheirOwn() {
+        ServerUnderTest node = node(0, "--dp-size=2");
         assertThat(node.exitStatus(END)).isEqualTo(1);
-        assertThat(node.log()).contains("--enable-eplb is not yet served with --nnodes above 1");
+        assertThat(node.log()).contains("--dp-size 2 with --nnodes 2 needs --enable-dp-attention", "a router in front");
     }
 }

@@ -2,12 +2,12 @@ package dev.baton.engine.balance;
 
 import dev.baton.model.config.ModelConfig;
 import dev.baton.model.config.MoeConfig;
-import dev.baton.tensor.parallel.LocalPointToPoint;
 import dev.baton.tensor.parallel.PointToPoint;
-import java.time.Duration;
-import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
-import java.util.function.UnaryOperator;
+import java.util.Map;
+import java.util.Objects;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /** What the ranks of one replica share about their experts: the first placement, the options, the counts. */
@@ -16,20 +16,27 @@ public final class ExpertBalance {
     private final PlacementPlanner planner;
     private final List<LayerLocation> initial;
     private final ExpertStatistics statistics;
-    /** [stage][column rank][expert rank] what experts travel through. */
-    private final List<List<List<PointToPoint>>> links;
+    /** By rank: what experts travel through. */
+    private final Map<Integer, PointToPoint> links;
 
     private ExpertBalance(
             BalanceOptions options,
             PlacementPlanner planner,
             List<LayerLocation> initial,
             ExpertStatistics statistics,
-            List<List<List<PointToPoint>>> links) {
+            Map<Integer, PointToPoint> links) {
         this.options = options;
         this.planner = planner;
         this.initial = initial;
         this.statistics = statistics;
         this.links = links;
+    }
+
+    /** Opens messages among some ranks, numbered in the replica; gives the ends of those that live here. */
+    @FunctionalInterface
+    public interface MessageOpener {
+        /** @param depth open sends from one rank to another */
+        Map<Integer, PointToPoint> open(List<Integer> ranks, int depth);
     }
 
     /**
@@ -39,8 +46,8 @@ public final class ExpertBalance {
      * @param stageRanks ranks of a stage
      * @param expertRanks size of the expert-parallel group
      * @param nodes over which that is spread
-     * @param deadline how long a rank waits for another one in a move
-     * @param network carries what ranks send each other in a move
+     * @param here ranks of this JVM
+     * @param messages opens what experts travel through in a move
      * @throws dev.baton.engine.EngineException CONFIGURATION with the arithmetic when options and model do not fit
      */
     public static @Nullable ExpertBalance of(
@@ -50,8 +57,8 @@ public final class ExpertBalance {
             int stageRanks,
             int expertRanks,
             int nodes,
-            Duration deadline,
-            UnaryOperator<PointToPoint> network) {
+            RanksHere here,
+            MessageOpener messages) {
         MoeConfig moe = config.moe();
         if (moe == null) {
             if (!options.equals(BalanceOptions.NONE)) {
@@ -66,27 +73,28 @@ public final class ExpertBalance {
                     + ", so there is nowhere to move them; set --ep-size to at least 2");
         }
         PlacementPlanner planner = new PlacementPlanner(config, moe, options.redundant(), expertRanks, nodes);
-        List<List<List<PointToPoint>>> links = new ArrayList<>();
+        Map<Integer, PointToPoint> links = new HashMap<>();
+        int columns = stageRanks / expertRanks;
         for (int stage = 0; options.rebalances() && stage < stages; stage++) {
-            List<List<PointToPoint>> columns = new ArrayList<>();
-            for (int column = 0; column < stageRanks / expertRanks; column++) {
+            for (int column = 0; column < columns; column++) {
+                int first = stage * stageRanks + column;
+                List<Integer> ranks = IntStream.range(0, expertRanks)
+                        .mapToObj(i -> first + i * columns)
+                        .toList();
                 // No rank sends another one more experts of a layer than it has slots.
-                columns.add(LocalPointToPoint.group(expertRanks, planner.slots() / expertRanks, deadline).stream()
-                        .map(network)
-                        .toList());
+                links.putAll(messages.open(ranks, planner.slots() / expertRanks));
             }
-            links.add(columns);
         }
         return new ExpertBalance(
                 options,
                 planner,
                 planner.initial(options),
-                new ExpertStatistics(config.layers(), moe.experts(), expertRanks, stages, stageRanks, options),
+                new ExpertStatistics(config.layers(), moe.experts(), expertRanks, stages, stageRanks, here, options),
                 links);
     }
 
     PointToPoint link(RankExperts.Place place) {
-        return links.get(place.stage()).get(place.columnRank()).get(place.expertRank());
+        return Objects.requireNonNull(links.get(place.rank()), () -> "rank " + place.rank() + " has no link");
     }
 
     /** Whether layers lie on several stages. */

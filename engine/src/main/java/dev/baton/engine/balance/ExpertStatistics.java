@@ -8,6 +8,7 @@ import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -23,7 +24,10 @@ public final class ExpertStatistics {
     private final int expertRanks;
     private final int stages;
     private final int stageRanks;
+    private final RanksHere here;
     private final BalanceOptions options;
+    /** On a JVM that does not record: takes what its ranks counted. */
+    private volatile @Nullable Consumer<NodePass> recordsElsewhere;
 
     private final Map<Long, Pass> open = new HashMap<>();
     /** One a stage. */
@@ -39,19 +43,29 @@ public final class ExpertStatistics {
 
     /** A pass that not all ranks have handed over yet. */
     private static final class Pass {
+        /** Of the ranks here. */
         final int[][] logical;
+
         final long[][] ofRank;
-        /** Ranks of each stage. */
+        /** Ranks of each stage that live here. */
         final int[] missing;
 
-        int missingStages;
+        int missingHere;
+        long recording;
+        /** Each one's own record, for the JVM that records. */
+        final List<NodePass.RankPass> records = new ArrayList<>();
+        /** What other JVMs have told. */
+        final List<NodePass> others = new ArrayList<>();
 
-        Pass(int layers, int experts, int expertRanks, int stages, int stageRanks) {
+        Pass(int layers, int experts, int expertRanks, int[] ranksOfStages) {
             logical = new int[layers][experts];
             ofRank = new long[layers][expertRanks];
-            missing = new int[stages];
-            Arrays.fill(missing, stageRanks);
-            missingStages = stages;
+            missing = ranksOfStages;
+            missingHere = Arrays.stream(ranksOfStages).sum();
+        }
+
+        int ranksElsewhere() {
+            return others.stream().mapToInt(NodePass::ranks).sum();
         }
     }
 
@@ -61,13 +75,22 @@ public final class ExpertStatistics {
      * @param expertRanks over which they are spread
      * @param stages of the pipeline
      * @param stageRanks ranks of each stage
+     * @param here those of them in this JVM
      */
-    ExpertStatistics(int layers, int experts, int expertRanks, int stages, int stageRanks, BalanceOptions options) {
+    ExpertStatistics(
+            int layers,
+            int experts,
+            int expertRanks,
+            int stages,
+            int stageRanks,
+            RanksHere here,
+            BalanceOptions options) {
         this.layers = layers;
         this.experts = experts;
         this.expertRanks = expertRanks;
         this.stages = stages;
         this.stageRanks = stageRanks;
+        this.here = here;
         this.options = options;
         this.recorded = new CountWindow(options.bufferPasses());
         this.recordedLoads = new RankLoads(layers, expertRanks);
@@ -104,7 +127,8 @@ public final class ExpertStatistics {
             int[][] physical,
             Collection<LayerExperts> located,
             ExpertWriter.@Nullable Tokens tokens) {
-        Pass sum = open.computeIfAbsent(pass, p -> new Pass(layers, experts, expertRanks, stages, stageRanks));
+        Pass sum = pass(pass);
+        sum.recording = recording;
         for (LayerExperts layer : located) {
             int l = layer.layer();
             LayerLocation location = layer.location();
@@ -114,20 +138,114 @@ public final class ExpertStatistics {
                 sum.ofRank[l][location.rankOf(slot)] += count;
             }
         }
-        if (recording != 0 && recording == recordingNumber && isPerRank()) {
-            recordedOfRanks.add(rank, new ExpertWriter.Pass(pass, copy(physical), tokens), located);
+        if (recording != 0 && isPerRank()) {
+            keep(recording, record(rank, new ExpertWriter.Pass(pass, copy(physical), tokens), located), sum);
         }
         int stage = rank / stageRanks;
-        if (--sum.missing[stage] > 0) {
-            return;
-        }
-        if (options.rebalances()) {
+        if (--sum.missing[stage] == 0 && options.rebalances()) {
             balanceWindows.get(stage).add(located, sum.logical, sum.ofRank);
         }
-        if (--sum.missingStages == 0) {
-            open.remove(pass);
-            completed(pass, recording, sum);
+        sum.missingHere--;
+        end(pass, sum);
+    }
+
+    private Pass pass(long number) {
+        return open.computeIfAbsent(number, p -> {
+            int[] ranksOfStages = new int[stages];
+            Arrays.setAll(ranksOfStages, stage -> here.among(stage * stageRanks, stageRanks));
+            return new Pass(layers, experts, expertRanks, ranksOfStages);
+        });
+    }
+
+    /** Another JVM's ranks have ended a pass. */
+    public synchronized void deliver(NodePass other) {
+        Pass sum = pass(other.pass());
+        sum.others.add(other);
+        other.ofRanks().forEach(record -> keep(other.recording(), record, sum));
+        end(other.pass(), sum);
+    }
+
+    /** Where another JVM records and measures: how it is told. */
+    public void recordElsewhere(Consumer<NodePass> teller) {
+        recordsElsewhere = teller;
+    }
+
+    private static NodePass.RankPass record(int rank, ExpertWriter.Pass pass, Collection<LayerExperts> located) {
+        int[] layers = located.stream().mapToInt(LayerExperts::layer).toArray();
+        int[][] maps = located.stream()
+                .map(layer -> layer.location().physicalToLogical())
+                .toArray(int[][]::new);
+        return new NodePass.RankPass(rank, pass, layers, maps);
+    }
+
+    private void keep(long recording, NodePass.RankPass record, Pass sum) {
+        if (!here.records()) {
+            sum.records.add(record);
+        } else if (recording == recordingNumber) {
+            recordedOfRanks.add(record);
         }
+    }
+
+    /** Whether somebody wants the pass of all ranks together: beside balancers, which sum up themselves. */
+    private boolean isWhole(Pass sum) {
+        return options.metrics() || sum.recording != 0;
+    }
+
+    private void end(long pass, Pass sum) {
+        if (sum.missingHere > 0) {
+            return;
+        }
+        if (!isWhole(sum)) {
+            open.remove(pass);
+            return;
+        }
+        Consumer<NodePass> teller = recordsElsewhere;
+        if (teller != null) {
+            open.remove(pass);
+            teller.accept(new NodePass(pass, sum.recording, here.count(), sum.logical, sum.ofRank, sum.records));
+        } else if (sum.ranksElsewhere() == here.elsewhere()) {
+            open.remove(pass);
+            completed(pass, sum.recording, whole(sum));
+        }
+    }
+
+    /** The balancer's windows keep what the ranks here counted: others are added to a copy. */
+    private Pass whole(Pass sum) {
+        if (sum.others.isEmpty()) {
+            return sum;
+        }
+        Pass whole = new Pass(layers, experts, expertRanks, new int[stages]);
+        for (int layer = 0; layer < layers; layer++) {
+            add(sum.logical[layer], whole.logical[layer]);
+            add(sum.ofRank[layer], whole.ofRank[layer]);
+            for (NodePass other : sum.others) {
+                add(other.logical()[layer], whole.logical[layer]);
+                add(other.ofRank()[layer], whole.ofRank[layer]);
+            }
+        }
+        return whole;
+    }
+
+    private static void add(int[] from, int[] to) {
+        for (int i = 0; i < from.length; i++) {
+            to[i] += from[i];
+        }
+    }
+
+    private static void add(long[] from, long[] to) {
+        for (int i = 0; i < from.length; i++) {
+            to[i] += from[i];
+        }
+    }
+
+    /** Whether every rank of a stage lives here. */
+    boolean hasWhole(int stage) {
+        return here.among(stage * stageRanks, stageRanks) == stageRanks;
+    }
+
+    /** Whether the rank speaks for those of its stage that live here. */
+    boolean isFirstHere(int rank) {
+        return here.isFirstOfStage(rank, stageRanks);
     }
 
     private boolean isPerRank() {

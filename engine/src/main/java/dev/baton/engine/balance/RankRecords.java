@@ -3,7 +3,6 @@ package dev.baton.engine.balance;
 import dev.baton.trace.expert.ExpertWriter;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -31,15 +30,14 @@ final class RankRecords {
         }
     }
 
-    /** @param located where the rank's layers lay in this pass */
-    void add(int rank, ExpertWriter.Pass pass, Collection<LayerExperts> located) {
-        ArrayDeque<ExpertWriter.Pass> own = ofRanks.get(rank);
+    void add(NodePass.RankPass record) {
+        ArrayDeque<ExpertWriter.Pass> own = ofRanks.get(record.rank());
         if (mostPasses >= 0 && own.size() == mostPasses) {
             own.removeFirst();
         }
-        own.addLast(pass);
-        for (LayerExperts layer : located) {
-            physicalToLogical[layer.layer()] = layer.location().physicalToLogical();
+        own.addLast(record.pass());
+        for (int i = 0; i < record.layers().length; i++) {
+            physicalToLogical[record.layers()[i]] = record.maps()[i];
         }
     }
 

@@ -122,8 +122,12 @@ final class Rebalancer {
         int layers = statistics.layers();
         int experts = statistics.experts();
         all.barrier();
-        long[][] mine =
-                isFirst() ? window(statistics.takeBalanceWindow(rank.place().stage())) : new long[layers][experts];
+        // Of the ranks of each JVM one tells what they have counted.
+        int stage = rank.place().stage();
+        StageWindow.Taken window = statistics.isFirstHere(rank.place().rank())
+                ? statistics.takeBalanceWindow(stage)
+                : new StageWindow.Taken(new long[layers][experts], new double[layers][0], 0);
+        long[][] mine = window.counts();
         int numbers = layers * experts;
         for (int i = 0; i < numbers; i++) {
             long count = mine[i / experts][i % experts];
@@ -139,16 +143,19 @@ final class Rebalancer {
             double high = host.getAtIndex(ValueLayout.JAVA_FLOAT, numbers + i);
             counts[i / experts][i % experts] = low + high * (1 << LOW_BITS);
         }
-        return new ExpertCounts("the last passes", counts, 1);
-    }
-
-    private long[][] window(StageWindow.Taken window) {
-        say(String.format(
-                Locale.ROOT,
-                "[EPLBManager] the last %d passes together had a balancedness of %.3f",
-                window.passes(),
-                window.balancedness()));
-        return window.counts();
+        ExpertCounts sum = new ExpertCounts("the last passes", counts, 1);
+        if (isFirst()) {
+            // Of a stage that nodes share, what each rank computed is known for the ranks here only.
+            double balancedness = statistics.hasWhole(stage)
+                    ? window.balancedness()
+                    : current().balancedness(sum);
+            say(String.format(
+                    Locale.ROOT,
+                    "[EPLBManager] the last %d passes together had a balancedness of %.3f",
+                    window.passes(),
+                    balancedness));
+        }
+        return sum;
     }
 
     private Placement current() {

@@ -6,6 +6,7 @@ import dev.baton.engine.arch.RankCommunicators;
 import dev.baton.engine.arch.RankCommunicators.Member;
 import dev.baton.engine.parallel.CommunicatorSupplier;
 import dev.baton.engine.parallel.ParallelShape;
+import dev.baton.tensor.Device;
 import dev.baton.tensor.parallel.Communicator;
 import dev.baton.tensor.parallel.LocalCommunicator;
 import dev.baton.tensor.parallel.LocalPointToPoint;
@@ -26,7 +27,7 @@ import org.jspecify.annotations.Nullable;
  * Opens the groups of a node's ranks: in memory where all of a group live here, through the mesh otherwise. Every node
  * numbers the groups alike, by going through all ranks.
  */
-final class NodeCommunicators {
+final class NodeCommunicators implements CommunicatorSupplier {
     private final NodeMesh mesh;
     private final ParallelShape shape;
     private final IntUnaryOperator nodeOf;
@@ -34,6 +35,7 @@ final class NodeCommunicators {
     private final Duration deadline;
     private final Map<Group, Opened<Communicator>> groups = new HashMap<>();
     private final Map<List<Integer>, Opened<PointToPoint>> stages = new HashMap<>();
+    private final Map<Integer, RankCommunicators> here = new HashMap<>();
     private int channel = NodeMessages.CHANNEL;
 
     /** The same ranks meet in two groups where tokens travel to their experts. */
@@ -59,35 +61,43 @@ final class NodeCommunicators {
     static CommunicatorSupplier open(
             NodeMesh mesh, ParallelShape shape, IntUnaryOperator nodeOf, int stageMessages, Duration deadline) {
         NodeCommunicators all = new NodeCommunicators(mesh, shape, nodeOf, stageMessages, deadline);
-        Map<Integer, RankCommunicators> here = new HashMap<>();
         for (int rank = 0; rank < shape.replicaRanks(); rank++) {
-            RankCommunicators groups = all.join(rank);
+            RankCommunicators groups = all.groups(rank);
             if (all.isHere(rank)) {
-                here.put(rank, groups);
+                all.here.put(rank, groups);
             }
         }
-        return (rank, device) -> {
-            if (!device.info().kind().equals("cpu")) {
-                throw new EngineException(
-                        EngineException.Code.CONFIGURATION,
-                        "--nnodes above 1 needs --device cpu: collectives between hosts read host memory");
-            }
-            return Objects.requireNonNull(here.get(rank), () -> "rank " + rank + " lives elsewhere");
-        };
+        return all;
+    }
+
+    @Override
+    public RankCommunicators join(int rank, Device device) {
+        if (!device.info().kind().equals("cpu")) {
+            throw new EngineException(
+                    EngineException.Code.CONFIGURATION,
+                    "--nnodes above 1 needs --device cpu: collectives between hosts read host memory");
+        }
+        return Objects.requireNonNull(here.get(rank), () -> "rank " + rank + " lives elsewhere");
+    }
+
+    @Override
+    public Map<Integer, PointToPoint> openMessages(List<Integer> ranks, int depth, Duration limit) {
+        return CommunicatorSupplier.byRank(ranks, openMessages(ranks, depth).here);
     }
 
     private boolean isHere(int rank) {
         return nodeOf.applyAsInt(rank) == mesh.node();
     }
 
-    private RankCommunicators join(int rank) {
+    private RankCommunicators groups(int rank) {
         RankCommunicators joined = CommunicatorSupplier.of(shape, rank, ranks -> group(rank, new Group(false, ranks)));
         if (shape.allToAll() != AllToAll.NONE) {
             List<Integer> experts = joined.experts().ranks();
             joined = joined.withDispatch(new Member(group(rank, new Group(true, experts)), experts));
         }
         List<Integer> places = shape.ranksOfPlace(rank);
-        PointToPoint links = end(rank, places, stages.computeIfAbsent(places, this::openStages));
+        PointToPoint links =
+                end(rank, places, stages.computeIfAbsent(places, ranks -> openMessages(ranks, stageMessages)));
         return links == null ? joined : joined.withStages(links);
     }
 
@@ -118,13 +128,13 @@ final class NodeCommunicators {
                 });
     }
 
-    private Opened<PointToPoint> openStages(List<Integer> ranks) {
+    private Opened<PointToPoint> openMessages(List<Integer> ranks, int depth) {
         int number = ++channel;
         int[] nodes = nodes(ranks);
         return new Opened<>(
                 switch (place(nodes)) {
-                    case HERE -> LocalPointToPoint.group(nodes.length, stageMessages, deadline);
-                    case ACROSS -> NodePointToPoint.group(mesh, number, nodes, stageMessages, deadline);
+                    case HERE -> LocalPointToPoint.group(nodes.length, depth, deadline);
+                    case ACROSS -> NodePointToPoint.group(mesh, number, nodes, depth, deadline);
                     case ELSEWHERE -> List.of();
                 });
     }

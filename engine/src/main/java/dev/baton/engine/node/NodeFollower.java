@@ -43,6 +43,7 @@ public final class NodeFollower {
      */
     public void follow(
             List<RankGroup> groups, ProfileControl profiles, Function<GrammarSpec, Matcher> grammars, NodeRole role) {
+        NodeExperts.follow(share, groups.getFirst());
         synchronized (this) {
             following =
                     new Following(List.copyOf(groups), profiles, new FollowedGrammars(groups.size(), grammars), role);
@@ -68,9 +69,15 @@ public final class NodeFollower {
                     answer(body.longValue(), following().profiles.start(profile(body)));
                 case PROFILE_STOP ->
                     answer(body.longValue(), following().profiles.stop());
+                case EXPERTS_RECORD -> {
+                    long question = body.longValue();
+                    answer(question, NodeExperts.record(following().groups.getFirst(), body.longValue()));
+                }
+                case EXPERTS_SETTLE ->
+                    answer(body.longValue(), following().groups.getFirst().runOnReplica(rank -> {}));
                 case ROLE -> following().role.told(body);
                 case ROLE_ASKED -> answer(body.longValue(), following().role.asked(body));
-                case CAPACITY, DONE, RESULT -> throw new IllegalStateException("only node 0 is told " + kind);
+                case CAPACITY, DONE, RESULT, EXPERTS -> throw new IllegalStateException("only node 0 is told " + kind);
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();

@@ -34,6 +34,12 @@ final class NodeMessages {
         ROLE,
         /** As {@link #ROLE}, and node 0 waits until it is done. */
         ROLE_ASKED,
+        /** A node to node 0: what its ranks have counted in a pass. */
+        EXPERTS,
+        /** Node 0: record passes under a number from here on. */
+        EXPERTS_RECORD,
+        /** Node 0: answer when every pass so far has been told. */
+        EXPERTS_SETTLE,
         /** A node to node 0: what it was asked for is done, or why not. */
         DONE
     }

@@ -2,6 +2,7 @@ package dev.baton.engine.node;
 
 import dev.baton.engine.EngineException;
 import dev.baton.engine.arch.StepShape;
+import dev.baton.engine.balance.NodePass;
 import dev.baton.engine.node.NodeMessages.Kind;
 import dev.baton.engine.parallel.CommunicatorSupplier;
 import dev.baton.engine.parallel.ParallelShape;
@@ -48,6 +49,7 @@ public final class NodeShare implements RankShare, AutoCloseable {
     private final Map<Chosen, CompletableFuture<StepResult>> results = new HashMap<>();
     private volatile Duration resultLimit = LOAD_LIMIT;
     private volatile @Nullable RoleListener roles;
+    private volatile @Nullable Consumer<NodePass> passes;
 
     /** Takes what the role of another node says, on the messages' thread. */
     @FunctionalInterface
@@ -269,6 +271,11 @@ public final class NodeShare implements RankShare, AutoCloseable {
         roles = listener;
     }
 
+    /** On node 0: takes what other nodes have counted; told once, before a step is run. */
+    void whenPassesEnd(Consumer<NodePass> listener) {
+        passes = listener;
+    }
+
     /** Tells the roles of other nodes something; it is taken between the same steps everywhere. */
     public void tellRole(int[] nodes, Consumer<WireBuffer> writer) {
         WireBuffer body = new WireBuffer();
@@ -312,7 +319,9 @@ public final class NodeShare implements RankShare, AutoCloseable {
             case RESULT -> chosen(body);
             case ROLE ->
                 Objects.requireNonNull(roles, "nobody listens to roles").said(node, body);
-            case ROLE_ASKED, AGREED, STEP, PROFILE_START, PROFILE_STOP ->
+            case EXPERTS ->
+                Objects.requireNonNull(passes, "nobody listens to passes").accept(PassCodec.read(body));
+            case EXPERTS_RECORD, EXPERTS_SETTLE, ROLE_ASKED, AGREED, STEP, PROFILE_START, PROFILE_STOP ->
                 throw new IllegalStateException("only node 0 says " + kind);
         }
     }

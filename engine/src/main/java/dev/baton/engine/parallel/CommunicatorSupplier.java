@@ -27,6 +27,25 @@ public interface CommunicatorSupplier {
     }
 
     /**
+     * Opens messages among some ranks beside their groups. Every JVM opens the same, in the same order.
+     *
+     * @param depth open sends, and as many open receives, from one rank to another
+     * @return the ends of those that live here, by number
+     */
+    default Map<Integer, PointToPoint> openMessages(List<Integer> ranks, int depth, Duration deadline) {
+        return byRank(ranks, LocalPointToPoint.group(ranks.size(), depth, deadline));
+    }
+
+    /** Ends by the numbers of their ranks. */
+    static Map<Integer, PointToPoint> byRank(List<Integer> ranks, List<PointToPoint> ends) {
+        Map<Integer, PointToPoint> all = new HashMap<>();
+        for (PointToPoint end : ends) {
+            all.put(ranks.get(end.rank()), end);
+        }
+        return all;
+    }
+
+    /**
      * Ranks that are threads of this JVM.
      *
      * @param deadline how long a rank waits for the others in one collective

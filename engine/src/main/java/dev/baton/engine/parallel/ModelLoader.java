@@ -4,9 +4,9 @@ import dev.baton.engine.EngineException;
 import dev.baton.engine.arch.Architectures;
 import dev.baton.engine.arch.Layout;
 import dev.baton.engine.arch.RopePrecision;
-import dev.baton.engine.balance.BalanceOptions;
 import dev.baton.engine.balance.ExpertBalance;
 import dev.baton.engine.balance.RankExperts;
+import dev.baton.engine.balance.RanksHere;
 import dev.baton.engine.forward.GoldenRecording;
 import dev.baton.engine.forward.ModelRunner;
 import dev.baton.engine.forward.RunnerOptions;
@@ -14,9 +14,11 @@ import dev.baton.model.config.ModelConfig;
 import dev.baton.model.safetensors.Checkpoint;
 import dev.baton.model.safetensors.DummyWeights;
 import dev.baton.model.safetensors.WeightSource;
+import dev.baton.tensor.parallel.PointToPoint;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -128,10 +130,14 @@ public final class ModelLoader implements AutoCloseable {
                 shape.pipelineParallel(),
                 shape.tensorParallel(),
                 shape.expertParallel(),
-                shape.nodes(),
-                options.collectiveDeadline(),
-                communicators::messages);
-        requireOneNode(shape, options.experts());
+                nodesOfStage(shape),
+                new RanksHere(share.first(), share.count(shape.replicaRanks()), shape.replicaRanks()),
+                (ranks, depth) -> {
+                    Map<Integer, PointToPoint> ends =
+                            communicators.openMessages(ranks, depth, options.collectiveDeadline());
+                    ends.replaceAll((rank, end) -> communicators.messages(end));
+                    return ends;
+                });
         RunnerOptions runner = runnerOptions(options);
         options.dispatch()
                 .requireFits(
@@ -164,14 +170,9 @@ public final class ModelLoader implements AutoCloseable {
         return List.copyOf(all);
     }
 
-    private static void requireOneNode(ParallelShape shape, BalanceOptions experts) {
-        if (experts.effectiveRecorder() != null && shape.nodes() > 1) {
-            throw new EngineException(
-                    EngineException.Code.CONFIGURATION,
-                    "experts are counted and moved within one JVM, and --nnodes is " + shape.nodes()
-                            + ": leave out --enable-eplb, --expert-distribution-recorder-mode and"
-                            + " --enable-expert-distribution-metrics");
-        }
+    /** Nodes that share a stage; 1 where the nodes cut stages otherwise. */
+    private static int nodesOfStage(ParallelShape shape) {
+        return shape.nodes() % shape.pipelineParallel() == 0 ? shape.nodes() / shape.pipelineParallel() : 1;
     }
 
     private static Layout layout(LoadOptions options, int rank) {

@@ -2,6 +2,8 @@ package dev.baton.engine.parallel;
 
 import dev.baton.engine.arch.Layout;
 import dev.baton.engine.arch.StepShape;
+import dev.baton.engine.balance.ExpertStatistics;
+import dev.baton.engine.balance.RankExperts;
 import dev.baton.engine.forward.LayerListener;
 import dev.baton.engine.forward.LogitsListener;
 import dev.baton.engine.forward.ModelRunner;
@@ -104,6 +106,12 @@ public final class RankGroup implements StepExecutor {
         Layout layout = shape.layout(members[rank]);
         return layout.withStage(
                 layout.stage().withPartition(ranks.anyRunner().layout().stage().partition()));
+    }
+
+    /** Counts of the replica's passes, as far as this JVM knows them; null for a model without experts. */
+    public @Nullable ExpertStatistics expertStatistics() {
+        RankExperts experts = ranks.anyRunner().balance();
+        return experts == null ? null : experts.balance().statistics();
     }
 
     @Override

@@ -32,12 +32,14 @@ public final class ExpertRecorder implements ExpertControl {
 
     private final BalanceOptions options;
     private final Path folder;
+    private final OtherRanks others;
     private final Executor writer =
             task -> Thread.ofVirtual().name("baton-expert-writer").start(task);
     /** Recordings begun. */
     private long number;
 
-    private ExpertRecorder(List<RankGroup> groups, BalanceOptions options, Path folder) {
+    private ExpertRecorder(List<RankGroup> groups, BalanceOptions options, Path folder, OtherRanks others) {
+        this.others = others;
         this.groups = groups;
         this.options = options;
         this.folder = folder;
@@ -49,6 +51,15 @@ public final class ExpertRecorder implements ExpertControl {
      * @param groups every group of every replica
      */
     public static ExpertControl of(List<RankGroup> groups) {
+        return of(groups, OtherRanks.NONE);
+    }
+
+    /**
+     * As {@link #of(List)}.
+     *
+     * @param others ranks of the replica that live in other JVMs
+     */
+    public static ExpertControl of(List<RankGroup> groups, OtherRanks others) {
         RankExperts first = groups.getFirst().runner(0).balance();
         if (first == null || first.balance().options().effectiveRecorder() == null) {
             return NONE;
@@ -58,7 +69,29 @@ public final class ExpertRecorder implements ExpertControl {
                 groups.stream().filter(group -> group.firstRank() == 0).toList(),
                 first.balance().options(),
                 Path.of(named == null || named.isEmpty() ? DEFAULT_FOLDER : named)
-                        .toAbsolutePath());
+                        .toAbsolutePath(),
+                others);
+    }
+
+    /** Ranks in other JVMs, whose counts come here. */
+    public interface OtherRanks {
+        /** There are none. */
+        OtherRanks NONE = new OtherRanks() {};
+
+        /** They record passes under a number from here on; 0 for not. */
+        default CompletableFuture<Void> record(long number) {
+            return CompletableFuture.completedFuture(null);
+        }
+
+        /** Completes when every pass so far has come. */
+        default CompletableFuture<Void> settle() {
+            return CompletableFuture.completedFuture(null);
+        }
+
+        /** Runs an action between the same two steps everywhere. */
+        default void inOrder(Runnable action) {
+            action.run();
+        }
     }
 
     @Override
@@ -75,8 +108,13 @@ public final class ExpertRecorder implements ExpertControl {
     }
 
     private CompletableFuture<Void> onAll(long recording) {
-        return all(group -> group.runOnReplica(rank ->
-                Objects.requireNonNull(group.replicaRunner(rank).balance()).record(recording)));
+        List<CompletableFuture<Void>> both = new ArrayList<>();
+        others.inOrder(() -> {
+            both.add(others.record(recording));
+            both.add(all(group -> group.runOnReplica(rank ->
+                    Objects.requireNonNull(group.replicaRunner(rank).balance()).record(recording))));
+        });
+        return CompletableFuture.allOf(both.toArray(CompletableFuture[]::new));
     }
 
     private interface OnGroup {
@@ -90,7 +128,12 @@ public final class ExpertRecorder implements ExpertControl {
     @Override
     public CompletableFuture<Void> dump() {
         // Every pass so far has been handed over when each rank has come to this.
-        return all(group -> group.runOnReplica(rank -> {})).thenRunAsync(this::write, writer);
+        List<CompletableFuture<Void>> both = new ArrayList<>();
+        others.inOrder(() -> {
+            both.add(others.settle());
+            both.add(all(group -> group.runOnReplica(rank -> {})));
+        });
+        return CompletableFuture.allOf(both.toArray(CompletableFuture[]::new)).thenRunAsync(this::write, writer);
     }
 
     private void write() {

@@ -4,6 +4,9 @@ import dev.baton.engine.arch.RankCommunicators;
 import dev.baton.engine.parallel.CommunicatorSupplier;
 import dev.baton.tensor.Device;
 import dev.baton.tensor.parallel.PointToPoint;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
 import java.util.function.IntFunction;
 
 /**
@@ -34,6 +37,11 @@ final class RehearsedGroups implements CommunicatorSupplier {
         return groups.stages().size() == 1
                 ? groups
                 : groups.withStages(new RehearsedPointToPoint(groups.stages(), own, new RankLink(model, clock), clock));
+    }
+
+    @Override
+    public Map<Integer, PointToPoint> openMessages(List<Integer> ranks, int depth, Duration deadline) {
+        return real.openMessages(ranks, depth, deadline);
     }
 
     @Override

@@ -9,7 +9,7 @@ import dev.baton.model.config.ModelConfig;
 import dev.baton.trace.expert.EplbAlgorithm;
 import dev.baton.trace.expert.ExpertFile;
 import dev.baton.trace.expert.InitialLocation;
-import java.time.Duration;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 
@@ -23,7 +23,7 @@ class BalanceOptionsTest {
     }
 
     private static @Nullable ExpertBalance plan(BalanceOptions options, int ranks) {
-        return ExpertBalance.of(options, MODEL, 1, ranks, ranks, 1, Duration.ofSeconds(1), link -> link);
+        return ExpertBalance.of(options, MODEL, 1, ranks, ranks, 1, RanksHere.all(ranks), (peers, depth) -> Map.of());
     }
 
     private static void refused(Runnable what, String... parts) {
@@ -98,8 +98,8 @@ class BalanceOptionsTest {
                         1,
                         1,
                         1,
-                        Duration.ofSeconds(1),
-                        link -> link),
+                        RanksHere.all(1),
+                        (peers, depth) -> Map.of()),
                 "has no experts");
     }
 

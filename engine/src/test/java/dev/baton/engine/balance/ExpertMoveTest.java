@@ -15,8 +15,10 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.concurrent.atomic.AtomicReferenceArray;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -33,16 +35,16 @@ class ExpertMoveTest {
     private static RankGroup reference;
 
     @BeforeAll
-    static void open() {
+    static void openReference() {
         reference = Nano.start(ParallelShape.SINGLE, BalanceOptions.NONE);
     }
 
     @AfterAll
-    static void close() {
+    static void closeReference() {
         reference.close();
     }
 
-    private static RankExperts experts(RankGroup group, int rank) {
+    static RankExperts experts(RankGroup group, int rank) {
         return Objects.requireNonNull(group.runner(rank).balance());
     }
 
@@ -56,7 +58,7 @@ class ExpertMoveTest {
         return new InitialLocation.Counts(new ExpertCounts("made up", counts, 1));
     }
 
-    private static void requireAnswers(RankGroup group, Runnable afterStep) throws Exception {
+    static void requireAnswers(RankGroup group, Runnable afterStep) throws Exception {
         Nano.Recorded recorded = Nano.recorded();
         assertThat(recorded.prompts()).hasSizeGreaterThan(2);
         int[][] tokens = new DirectRun(group, group.maxStepTokens(), afterStep)
@@ -133,8 +135,8 @@ class ExpertMoveTest {
         }
     }
 
-    /** @return of each stage the maps of its layers, which are the same on every rank of it */
-    private static List<List<Integer>> requireSlotsHoldWhatMapsSay(RankGroup group) {
+    /** @return of each stage with ranks here the maps of its layers, which are the same on every rank of it */
+    static List<List<Integer>> requireSlotsHoldWhatMapsSay(RankGroup group) {
         int inStage = group.size() / group.stages();
         AtomicReferenceArray<List<Integer>> maps = new AtomicReferenceArray<>(group.size());
         group.runBetweenSteps(rank -> {
@@ -148,14 +150,14 @@ class ExpertMoveTest {
                     maps.set(rank, map);
                 })
                 .join();
-        List<List<Integer>> stages = new ArrayList<>();
+        Map<Integer, List<Integer>> stages = new TreeMap<>();
         for (int rank = 0; rank < group.size(); rank++) {
-            if (rank % inStage == 0) {
-                stages.add(maps.get(rank));
+            if (group.isHere(rank)) {
+                stages.putIfAbsent(rank / inStage, maps.get(rank));
+                assertThat(maps.get(rank)).isEqualTo(stages.get(rank / inStage));
             }
-            assertThat(maps.get(rank)).isEqualTo(stages.getLast());
         }
-        return stages;
+        return List.copyOf(stages.values());
     }
 
     private static void requireHeld(LayerExperts layer, RankExperts.Place place, int ranks) {

@@ -23,12 +23,16 @@ final class Nano {
 
     private Nano() {}
 
-    private static Path folder() {
+    static Path folder() {
         return Path.of(System.getProperty("baton.root", "..")).resolve("models/baton-nano");
     }
 
     static RankGroup start(ParallelShape shape, BalanceOptions experts) {
-        LoadOptions options = LoadOptions.DEFAULT
+        return ModelLoader.load(folder(), options(shape, experts), Golden.cpu(CpuKernels.VECTOR, 1));
+    }
+
+    static LoadOptions options(ParallelShape shape, BalanceOptions experts) {
+        return LoadOptions.DEFAULT
                 .with()
                 .shape(shape)
                 .experts(experts)
@@ -37,7 +41,6 @@ final class Nano {
                 .maxStepTokens(512)
                 .maxTotalTokens(4096)
                 .build();
-        return ModelLoader.load(folder(), options, Golden.cpu(CpuKernels.VECTOR, 1));
     }
 
     /** The shorter of the recorded prompts, and how transformers continues them. */
