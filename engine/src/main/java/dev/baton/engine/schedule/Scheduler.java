@@ -3,10 +3,7 @@ package dev.baton.engine.schedule;
 import dev.baton.engine.RankState;
 import dev.baton.engine.request.TokenLogprob;
 import dev.baton.protocol.FinishReason;
-import java.util.ArrayList;
-import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Set;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -20,7 +17,7 @@ import org.jspecify.annotations.Nullable;
  * discarded. Only when memory runs out are the results in flight wanted first ({@link #wantsResults}), because they may
  * free some.
  */
-final class Scheduler implements SchedulerPort {
+final class Scheduler {
     private final SchedulerConfig config;
     private final KvSpace space;
     private final WaitingQueue waiting = new WaitingQueue();
@@ -31,21 +28,11 @@ final class Scheduler implements SchedulerPort {
     private final Results results;
     private final SchedulerLog log;
     private final RoleQueues role;
-    private final Consumer<Request> ended;
-    private final Runnable wake;
-
-    private final Set<Request> live = new LinkedHashSet<>();
-    /** Requests that have ended and keep their memory until the steps planned for them have run. */
-    private final Set<Request> parted = new LinkedHashSet<>();
-    /** Requests that have not been admitted for the first time; read by submitting threads. */
-    private final AtomicInteger queued = new AtomicInteger();
-    /** Requests in phase PREFILLED or ROLE that hold a row. */
-    private int heldRows;
+    private final LiveRequests live;
+    private final SchedulerPort port;
 
     private int retractions;
     private boolean wantsResults;
-    /** Something changed outside of a step's results: figures and outputs are to be handed on. */
-    private boolean moved;
 
     /**
      * @param ended told of each request that has ended, on the scheduler's thread
@@ -63,8 +50,6 @@ final class Scheduler implements SchedulerPort {
         this.config = config;
         this.results = results;
         this.log = log;
-        this.ended = ended;
-        this.wake = wake;
         int pool = config.maxTotalTokens() == null
                 ? executor.capacityTokens()
                 : Math.min(config.maxTotalTokens(), executor.capacityTokens());
@@ -77,13 +62,17 @@ final class Scheduler implements SchedulerPort {
                 config.microBatches() == 1 || microBatch == null ? Integer.MAX_VALUE : microBatch);
         this.admission = new Admission(config, space, waiting, limit);
         this.ratio = new NewTokenRatio(config.conservativeness());
-        this.role = roles.open(this, executor, dpRank);
+        this.live = new LiveRequests(space, waiting, decode, admission, results, ended);
+        this.port = new RolePort(config, space, waiting, decode, admission, ratio, results, live, wake);
+        this.role = roles.open(port, executor, dpRank);
+        if ("decode".equals(role.name())) {
+            live.slotsAreWrittenFromOutside();
+        }
     }
 
     /** Takes a new request. */
     void enqueue(Request r) {
-        live.add(r);
-        moved = true;
+        live.enter(r);
         role.enqueue(r);
     }
 
@@ -94,8 +83,7 @@ final class Scheduler implements SchedulerPort {
 
     /** Whether requests came, moved or ended since the last call, other than through a step's results. */
     boolean takeMoved() {
-        boolean was = moved;
-        moved = false;
+        boolean was = live.takeMoved();
         if (was) {
             // A request may have ended as it entered (one token was all it asked for): it does not run any more.
             decode.compact();
@@ -105,11 +93,16 @@ final class Scheduler implements SchedulerPort {
 
     /** Counts a request as queued before {@link #enqueue}: submitting threads share the limit. */
     AtomicInteger queued() {
-        return queued;
+        return live.queued();
     }
 
     SchedulerLog log() {
         return log;
+    }
+
+    /** What a role may ask; figures that never change may be read from any thread. */
+    SchedulerPort port() {
+        return port;
     }
 
     RoleQueues role() {
@@ -122,7 +115,7 @@ final class Scheduler implements SchedulerPort {
 
     /** No request lives and none that has ended still holds memory. */
     boolean idle() {
-        return live.isEmpty() && parted.isEmpty() && heldRows == 0;
+        return live.isIdle();
     }
 
     /** 1 while a prompt is computed in chunks. */
@@ -140,7 +133,7 @@ final class Scheduler implements SchedulerPort {
     ScheduledStep plan(boolean inFlight) {
         wantsResults = false;
         decode.compact();
-        if (decode.running().isEmpty() && admission.chunked() == null && heldRows == 0) {
+        if (decode.running().isEmpty() && admission.chunked() == null && live.heldRows() == 0) {
             admission.released();
         }
         ScheduledStep prefill = planPrefill(inFlight);
@@ -155,7 +148,7 @@ final class Scheduler implements SchedulerPort {
     private @Nullable ScheduledStep planPrefill(boolean inFlight) {
         Request continued = admission.chunked();
         double usage = (double) space.usedTokens() / space.totalTokens();
-        Admission.Selection selection = admission.select(decode.running(), heldRows, ratio.value());
+        Admission.Selection selection = admission.select(decode.running(), live.heldRows(), ratio.value());
         if (selection == null) {
             if (continued != null) {
                 // No memory for the next chunk: others hold more than was expected of them.
@@ -169,7 +162,7 @@ final class Scheduler implements SchedulerPort {
         int runningBefore = decode.running().size();
         ScheduledStep step = plans.extend(selection.requests(), selection.from());
         for (Request r : selection.requests()) {
-            leaveQueue(r);
+            live.leaveQueue(r);
             launched(r);
         }
         log.prefill(selection, usage, role.decodes() ? runningBefore : 0, waiting.size(), role);
@@ -189,7 +182,7 @@ final class Scheduler implements SchedulerPort {
             decode.add(r);
         } else {
             r.phase = role.decodes() ? Request.Phase.PREFILLED : Request.Phase.ROLE;
-            heldRows++;
+            live.holdsRow();
         }
     }
 
@@ -241,10 +234,10 @@ final class Scheduler implements SchedulerPort {
         }
         // One is left and others (transfers, a chunk) hold the memory that it needs: wait for them, or give up.
         Request last = rest.getFirst();
-        if (heldRows > 0) {
+        if (live.heldRows() > 0) {
             retract(last);
         } else {
-            finish(last, DecodeBatch.noSpace(null));
+            port.finish(last, DecodeBatch.noSpace(null));
         }
         return List.of();
     }
@@ -286,7 +279,7 @@ final class Scheduler implements SchedulerPort {
             Request r = step.requests()[b];
             r.pendingSteps--;
             if (!step.concerns(b)) {
-                releaseParted(r);
+                live.stepBehindEnd(r);
                 continue;
             }
             if (plan.mode() == ForwardMode.EXTEND) {
@@ -312,8 +305,8 @@ final class Scheduler implements SchedulerPort {
         if (plan.samples()[b]) {
             applyToken(r, result, b);
         } else if (last) {
-            heldRows--;
-            end(r, new FinishReason.Length(0));
+            live.givesRow();
+            live.end(r, new FinishReason.Length(0));
         }
         if (!r.finished()) {
             role.chunkComputed(r, plan.starts()[b], to, last);
@@ -330,19 +323,13 @@ final class Scheduler implements SchedulerPort {
         if (reason == null) {
             results.tell(r);
         } else {
-            end(r, reason);
+            live.end(r, reason);
         }
     }
 
     /** Ends what {@link Request#askToAbort} was called for. */
     void endAborted() {
-        List<Request> asked = new ArrayList<>();
-        for (Request r : live) {
-            if (r.abortAsked()) {
-                asked.add(r);
-            }
-        }
-        for (Request r : asked) {
+        for (Request r : live.askedToAbort()) {
             boolean waits = r.queued;
             abort(r, aborted(waits ? "Abort in waiting queue" : "Abort request " + r.rid()));
         }
@@ -350,12 +337,12 @@ final class Scheduler implements SchedulerPort {
 
     /** Ends every request, also when the state is not in order any more. */
     void endAll(FinishReason reason) {
-        for (Request r : List.copyOf(live)) {
+        for (Request r : live.all()) {
             try {
                 abort(r, reason);
             } catch (RuntimeException e) {
                 if (!r.finished()) {
-                    tellEnd(r, reason);
+                    live.tellEnd(r, reason);
                 }
             }
         }
@@ -364,63 +351,15 @@ final class Scheduler implements SchedulerPort {
     private void abort(Request r, FinishReason reason) {
         if (r.phase == Request.Phase.ROLE) {
             boolean reusable = role.withdraw(r);
-            tellEnd(r, reason);
+            live.tellEnd(r, reason);
             if (reusable) {
-                release(r);
+                port.release(r);
             }
         } else {
             if (r.phase == Request.Phase.PREFILLED) {
-                heldRows--;
+                live.givesRow();
             }
-            end(r, reason);
-        }
-    }
-
-    /** Ends a request that is not the role's. */
-    private void end(Request r, FinishReason reason) {
-        if (r.phase == Request.Phase.WAITING) {
-            waiting.remove(r);
-        } else if (r == admission.chunked()) {
-            admission.dropChunked();
-        }
-        decode.ended();
-        free(r);
-        tellEnd(r, reason);
-    }
-
-    /**
-     * Gives the request's memory back. Slots may be taken over at once by a later step, because steps run in order; but
-     * where slots are also written from outside (a decode server), they wait until no step that was planned before can
-     * write to them any more.
-     */
-    private void free(Request r) {
-        if (r.pendingSteps > 0 && "decode".equals(role.name())) {
-            parted.add(r);
-        } else {
-            space.release(r, !r.awaitsKv);
-            admission.released();
-        }
-    }
-
-    private void releaseParted(Request r) {
-        if (r.pendingSteps == 0 && parted.remove(r)) {
-            space.release(r, true);
-            admission.released();
-        }
-    }
-
-    private void tellEnd(Request r, FinishReason reason) {
-        r.phase = Request.Phase.FINISHED;
-        live.remove(r);
-        leaveQueue(r);
-        results.tellEnd(r, reason);
-        ended.accept(r);
-    }
-
-    private void leaveQueue(Request r) {
-        if (r.queued) {
-            r.queued = false;
-            queued.decrementAndGet();
+            live.end(r, reason);
         }
     }
 
@@ -470,127 +409,5 @@ final class Scheduler implements SchedulerPort {
     /** KV tokens used and the lengths of all queued requests. */
     long loadTokens() {
         return space.usedTokens() + waiting.tokens() + role.counts().queuedTokens();
-    }
-
-    // What roles ask.
-
-    @Override
-    public SchedulerConfig config() {
-        return config;
-    }
-
-    @Override
-    public int totalTokens() {
-        return space.totalTokens();
-    }
-
-    @Override
-    public int availableTokens() {
-        return space.availableTokens();
-    }
-
-    @Override
-    public int runningLimit() {
-        return admission.runningLimit();
-    }
-
-    @Override
-    public int freeRows() {
-        return space.freeRows();
-    }
-
-    @Override
-    public List<Request> running() {
-        decode.compact();
-        return decode.running();
-    }
-
-    @Override
-    public int waitingRequests() {
-        return waiting.size();
-    }
-
-    @Override
-    public double newTokenRatio() {
-        return ratio.value();
-    }
-
-    @Override
-    public void admit(Request r) {
-        moved = true;
-        waiting.add(r);
-    }
-
-    @Override
-    public boolean reserve(Request r) {
-        moved = true;
-        if (space.freeRows() == 0 || !space.extend(r, r.known)) {
-            return false;
-        }
-        space.takeRow(r);
-        r.awaitsKv = true;
-        heldRows++;
-        leaveQueue(r);
-        return true;
-    }
-
-    @Override
-    public void enterDecode(
-            Request r, int firstToken, @Nullable TokenLogprob logprob, List<TokenLogprob> inputLogprobs) {
-        moved = true;
-        heldRows--;
-        r.awaitsKv = false;
-        r.addInputLogprobs(inputLogprobs);
-        r.carryId = true;
-        decode.add(r);
-        FinishReason reason = results.append(r, firstToken, logprob);
-        if (reason == null) {
-            results.tell(r);
-        } else {
-            end(r, reason);
-        }
-    }
-
-    @Override
-    public void finish(Request r, FinishReason reason) {
-        moved = true;
-        if (r.phase == Request.Phase.ROLE) {
-            tellEnd(r, reason);
-            release(r);
-        } else if (!r.finished()) {
-            end(r, reason);
-        }
-    }
-
-    @Override
-    public void finishKeeping(Request r, FinishReason reason) {
-        moved = true;
-        tellEnd(r, reason);
-    }
-
-    @Override
-    public boolean restore(Request r) {
-        moved = true;
-        if (space.freeRows() == 0 || !space.extend(r, r.known - 1)) {
-            return false;
-        }
-        space.takeRow(r);
-        r.carryId = true;
-        decode.add(r);
-        return true;
-    }
-
-    @Override
-    public void release(Request r) {
-        moved = true;
-        if (r.row >= 0) {
-            heldRows--;
-        }
-        free(r);
-    }
-
-    @Override
-    public void wake() {
-        wake.run();
     }
 }

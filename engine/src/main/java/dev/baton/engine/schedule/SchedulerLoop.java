@@ -111,7 +111,7 @@ public final class SchedulerLoop implements AutoCloseable {
 
     /** The scheduler's figures; those that never change may be read from any thread. */
     public SchedulerPort port() {
-        return scheduler;
+        return scheduler.port();
     }
 
     /** Requests that have been taken and have not ended. */

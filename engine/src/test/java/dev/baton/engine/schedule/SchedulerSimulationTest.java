@@ -170,7 +170,7 @@ class SchedulerSimulationTest {
             if (step.plan().mode() != ForwardMode.DECODE) {
                 return;
             }
-            int share = Math.ceilDiv(scheduler.running().size(), config.microBatches());
+            int share = Math.ceilDiv(scheduler.port().running().size(), config.microBatches());
             Integer most = config.maxMicroBatchRequests();
             assertThat(step.requests().length).isBetween(1, most == null ? share : Math.min(share, most));
             for (Request r : step.requests()) {
