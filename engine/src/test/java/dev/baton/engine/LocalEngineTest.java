@@ -327,9 +327,12 @@ class LocalEngineTest {
                         .build())
                 .dataParallel(dataParallel)
                 .build();
+        // All are in before the step that fails.
+        engine.slowDown(3600).join();
         for (int i = 0; i < 10; i++) {
             submit("r" + i, prompt(i, 10), 100);
         }
+        engine.slowDown(0);
         for (int i = 0; i < 10; i++) {
             assertThat(finish("r" + i)).isInstanceOfSatisfying(FinishReason.Abort.class, a -> {
                 assertThat(a.statusCode()).isEqualTo(500);

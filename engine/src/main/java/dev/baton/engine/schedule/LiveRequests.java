@@ -23,27 +23,32 @@ final class LiveRequests {
     private final Set<Request> live = new LinkedHashSet<>();
     /** Requests that have ended and keep their memory until the steps planned for them have run. */
     private final Set<Request> parted = new LinkedHashSet<>();
-    /** Requests that have not been admitted for the first time; read by submitting threads. */
-    private final AtomicInteger queued = new AtomicInteger();
+    /** Requests that have not been admitted for the first time; submitting threads share the limit. */
+    private final AtomicInteger queued;
     /** Requests in phase PREFILLED or ROLE that hold a row. */
     private int heldRows;
 
     private boolean writtenFromOutside;
     private boolean moved;
 
-    /** @param ended told of each request that has ended */
+    /**
+     * @param queued raised before a request enters
+     * @param ended told of each request that has ended
+     */
     LiveRequests(
             KvSpace space,
             WaitingQueue waiting,
             DecodeBatch decode,
             Admission admission,
             Results results,
+            AtomicInteger queued,
             Consumer<Request> ended) {
         this.space = space;
         this.waiting = waiting;
         this.decode = decode;
         this.admission = admission;
         this.results = results;
+        this.queued = queued;
         this.ended = ended;
     }
 
@@ -76,11 +81,6 @@ final class LiveRequests {
     /** No request lives and none that has ended still holds memory. */
     boolean isIdle() {
         return live.isEmpty() && parted.isEmpty() && heldRows == 0;
-    }
-
-    /** Counts a request as queued before it enters: submitting threads share the limit. */
-    AtomicInteger queued() {
-        return queued;
     }
 
     /** The request is no longer queued. */

@@ -35,6 +35,7 @@ final class Scheduler {
     private boolean wantsResults;
 
     /**
+     * @param queued counts requests that have not been admitted for the first time; raised before {@link #enqueue}
      * @param ended told of each request that has ended, on the scheduler's thread
      * @param wake ends the loop's rest, from any thread
      */
@@ -45,6 +46,7 @@ final class Scheduler {
             SchedulerLog log,
             int dpRank,
             RoleQueues.Factory roles,
+            AtomicInteger queued,
             Consumer<Request> ended,
             Runnable wake) {
         this.config = config;
@@ -62,7 +64,7 @@ final class Scheduler {
                 config.microBatches() == 1 || microBatch == null ? Integer.MAX_VALUE : microBatch);
         this.admission = new Admission(config, space, waiting, limit);
         this.ratio = new NewTokenRatio(config.conservativeness());
-        this.live = new LiveRequests(space, waiting, decode, admission, results, ended);
+        this.live = new LiveRequests(space, waiting, decode, admission, results, queued, ended);
         this.port = new RolePort(config, space, waiting, decode, admission, ratio, results, live, wake);
         this.role = roles.open(port, executor, dpRank);
         if ("decode".equals(role.name())) {
@@ -89,11 +91,6 @@ final class Scheduler {
             decode.compact();
         }
         return was;
-    }
-
-    /** Counts a request as queued before {@link #enqueue}: submitting threads share the limit. */
-    AtomicInteger queued() {
-        return live.queued();
     }
 
     SchedulerLog log() {

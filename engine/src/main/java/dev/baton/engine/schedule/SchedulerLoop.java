@@ -8,14 +8,10 @@ import java.lang.System.Logger;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.List;
-import java.util.concurrent.ArrayBlockingQueue;
-import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
-import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -33,7 +29,6 @@ import org.jspecify.annotations.Nullable;
  */
 public final class SchedulerLoop implements AutoCloseable {
     private static final Logger LOG = System.getLogger(SchedulerLoop.class.getName());
-    private static final int CONTROL_LIMIT = 256;
     private static final long REST_NANOS = Duration.ofSeconds(1).toNanos();
     private static final long POLL_NANOS = Duration.ofMillis(1).toNanos();
 
@@ -46,19 +41,11 @@ public final class SchedulerLoop implements AutoCloseable {
     private final int dpRank;
     private final Thread thread;
 
-    private final BlockingQueue<Request> inbox;
-    private final BlockingQueue<Runnable> controls = new ArrayBlockingQueue<>(CONTROL_LIMIT);
-    private final AtomicInteger live = new AtomicInteger();
-    private volatile boolean abortsAsked;
-    /** The role has asked to be polled. */
-    private volatile boolean roleNews;
-
+    private final Inbox inbox;
     private volatile double sleepSeconds;
     private volatile boolean closing;
     /** Set from outside: this rank must end because another one has failed. */
     private volatile @Nullable String failure;
-    /** Why no request is taken any more. */
-    private volatile @Nullable String refusal;
 
     private volatile RankState state;
     private volatile RankLoad load;
@@ -83,8 +70,9 @@ public final class SchedulerLoop implements AutoCloseable {
         this.stepEnd = stepEnd;
         this.failed = failed;
         this.dpRank = parts.dpRank();
-        this.inbox = new ArrayBlockingQueue<>(config.maxQueuedRequests());
         this.thread = Thread.ofPlatform().name("scheduler-" + dpRank).unstarted(this::run);
+        Inbox box = new Inbox(config.maxQueuedRequests(), this::wake);
+        this.inbox = box;
         this.scheduler = new Scheduler(
                 config,
                 executor,
@@ -92,12 +80,13 @@ public final class SchedulerLoop implements AutoCloseable {
                 new SchedulerLog(parts.label(), parts.cuda(), config.decodeLogInterval(), parts.log()),
                 dpRank,
                 parts.roles(),
+                box.queued(),
                 request -> {
-                    live.decrementAndGet();
+                    box.ended();
                     ended.accept(request);
                 },
                 () -> {
-                    roleNews = true;
+                    box.tellRoleNews();
                     wake();
                 });
         this.state = scheduler.state(dpRank);
@@ -116,7 +105,7 @@ public final class SchedulerLoop implements AutoCloseable {
 
     /** Requests that have been taken and have not ended. */
     public int liveRequests() {
-        return live.get();
+        return inbox.live();
     }
 
     public RankState state() {
@@ -129,7 +118,7 @@ public final class SchedulerLoop implements AutoCloseable {
 
     /** Why no request is taken any more; null while all is well. */
     public @Nullable String refusal() {
-        return refusal;
+        return inbox.refusal();
     }
 
     /**
@@ -138,43 +127,23 @@ public final class SchedulerLoop implements AutoCloseable {
      * @throws EngineException QUEUE_FULL or UNAVAILABLE
      */
     public void submit(Request request) {
-        String reason = refusal;
-        if (reason != null) {
-            throw new EngineException(EngineException.Code.UNAVAILABLE, reason);
-        }
-        if (scheduler.queued().incrementAndGet() > config.maxQueuedRequests()) {
-            scheduler.queued().decrementAndGet();
-            throw new EngineException(EngineException.Code.QUEUE_FULL, "The request queue is full.");
-        }
-        live.incrementAndGet();
-        if (!inbox.offer(request)) {
-            live.decrementAndGet();
-            scheduler.queued().decrementAndGet();
-            throw new EngineException(EngineException.Code.QUEUE_FULL, "The request queue is full.");
-        }
-        wake();
-        if (refusal != null && inbox.remove(request)) {
-            // The thread had gone by the time the request stood in the inbox.
-            live.decrementAndGet();
-            throw new EngineException(EngineException.Code.UNAVAILABLE, String.valueOf(refusal));
-        }
+        inbox.submit(request);
     }
 
     /** Requests that {@link Request#askToAbort} was called for are ended soon. */
     public void endAborted() {
-        abortsAsked = true;
-        wake();
+        inbox.askForAborts();
     }
 
     /** Empties the prefix cache; false while requests live. */
     public CompletableFuture<Boolean> flush() {
-        return control(scheduler::flush);
+        return inbox.control(scheduler::flush);
     }
 
     /** Sleeps before every launch; 0 or less ends it. Completes when the thread has taken it. */
     public CompletableFuture<Void> slowDown(double seconds) {
         double value = seconds > 0 ? seconds : 0;
-        return control(() -> {
+        return inbox.control(() -> {
             sleepSeconds = value;
             return null;
         });
@@ -189,28 +158,6 @@ public final class SchedulerLoop implements AutoCloseable {
     /** Ends a rest, so that queues are looked at. */
     void wake() {
         LockSupport.unpark(thread);
-    }
-
-    private <T> CompletableFuture<T> control(Supplier<T> task) {
-        CompletableFuture<T> done = new CompletableFuture<>();
-        Runnable command = () -> {
-            try {
-                done.complete(task.get());
-            } catch (RuntimeException e) {
-                done.completeExceptionally(e);
-            }
-        };
-        String reason = refusal;
-        if (reason != null || !controls.offer(command)) {
-            done.completeExceptionally(new EngineException(
-                    EngineException.Code.UNAVAILABLE, reason != null ? reason : "Too many control calls are waiting."));
-            return done;
-        }
-        wake();
-        if (refusal != null && controls.remove(command)) {
-            done.completeExceptionally(new EngineException(EngineException.Code.UNAVAILABLE, String.valueOf(refusal)));
-        }
-        return done;
     }
 
     private void run() {
@@ -280,7 +227,7 @@ public final class SchedulerLoop implements AutoCloseable {
             if (closing || failure != null) {
                 return false;
             }
-            if (news()) {
+            if (inbox.hasNews()) {
                 takeMessages();
                 publish();
                 if (orNews) {
@@ -299,15 +246,10 @@ public final class SchedulerLoop implements AutoCloseable {
             }
             LockSupport.parkNanos(rolePending ? Math.min(left, POLL_NANOS) : left);
             if (rolePending) {
-                roleNews = true;
+                inbox.tellRoleNews();
             }
         }
         return true;
-    }
-
-    /** Whether there is something to take. */
-    private boolean news() {
-        return !inbox.isEmpty() || !controls.isEmpty() || abortsAsked || roleNews;
     }
 
     private void applyOldest() throws ExecutionException, InterruptedException {
@@ -323,19 +265,14 @@ public final class SchedulerLoop implements AutoCloseable {
     }
 
     private void takeMessages() {
-        for (Request request = inbox.poll(); request != null; request = inbox.poll()) {
-            scheduler.enqueue(request);
-        }
-        if (abortsAsked) {
-            abortsAsked = false;
+        inbox.takeRequests(scheduler::enqueue);
+        if (inbox.takeAborts()) {
             scheduler.endAborted();
             publish();
             stepEnd.run();
         }
-        for (Runnable control = controls.poll(); control != null; control = controls.poll()) {
-            control.run();
-        }
-        roleNews = false;
+        inbox.runControls();
+        inbox.takeRoleNews();
         rolePending = scheduler.pollRole();
         if (scheduler.takeMoved()) {
             publish();
@@ -378,7 +315,7 @@ public final class SchedulerLoop implements AutoCloseable {
             publish();
             stepEnd.run();
         }
-        if (!news() && !closing && failure == null) {
+        if (!inbox.hasNews() && !closing && failure == null) {
             LockSupport.parkNanos(rolePending ? POLL_NANOS : REST_NANOS);
         }
     }
@@ -394,15 +331,11 @@ public final class SchedulerLoop implements AutoCloseable {
     }
 
     private void end(String message, FinishReason reason) {
-        refusal = message;
+        inbox.refuse(message);
         try {
-            for (Request request = inbox.poll(); request != null; request = inbox.poll()) {
-                scheduler.enqueue(request);
-            }
+            inbox.takeRequests(scheduler::enqueue);
             scheduler.endAll(reason);
-            for (Runnable control = controls.poll(); control != null; control = controls.poll()) {
-                control.run();
-            }
+            inbox.runControls();
             publish();
             stepEnd.run();
         } catch (RuntimeException e) {
@@ -420,8 +353,8 @@ public final class SchedulerLoop implements AutoCloseable {
     /** Takes no more requests and lets the thread end its own; returns at once. */
     public void beginClose() {
         closing = true;
-        if (refusal == null) {
-            refusal = "The engine is closed.";
+        if (inbox.refusal() == null) {
+            inbox.refuse("The engine is closed.");
         }
         wake();
     }

@@ -18,6 +18,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.SplittableRandom;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
 import org.junit.jupiter.api.Test;
 
@@ -150,6 +151,7 @@ class DisaggregatedSimulationTest {
         final Pair pair;
         final FakeRanks ranks;
         final Scheduler scheduler;
+        private final AtomicInteger queued = new AtomicInteger();
         final boolean overlap;
         final boolean late;
         final List<Request> requests = new ArrayList<>();
@@ -182,6 +184,7 @@ class DisaggregatedSimulationTest {
                     new SchedulerLog(RankLabel.NONE, false, 3, this::logged),
                     0,
                     (port, executor, rank) -> role.apply(this).apply(port),
+                    queued,
                     r -> ended++,
                     () -> {});
         }
@@ -201,7 +204,7 @@ class DisaggregatedSimulationTest {
         Request add(EngineRequest source, SamplingParams sampling) {
             Request r = new Request(source, this::told, sampling, 1, requests.size(), null);
             requests.add(r);
-            scheduler.queued().incrementAndGet();
+            queued.incrementAndGet();
             scheduler.enqueue(r);
             return r;
         }

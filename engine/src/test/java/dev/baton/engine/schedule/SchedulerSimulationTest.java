@@ -16,6 +16,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.SplittableRandom;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 
 /** The scheduler against a fake model over many seeds: whatever the settings, each request gets its own answer. */
@@ -57,6 +58,7 @@ class SchedulerSimulationTest {
         final FakeModel model;
         final FakeRanks ranks;
         final Scheduler scheduler;
+        private final AtomicInteger queued = new AtomicInteger();
         final Set<Integer> endTokens;
         final int context;
         final boolean late;
@@ -108,6 +110,7 @@ class SchedulerSimulationTest {
                     new SchedulerLog(RankLabel.NONE, false, config.decodeLogInterval(), this::logged),
                     0,
                     (port, executor, rank) -> new UnifiedRole(port),
+                    queued,
                     r -> ended++,
                     () -> {});
         }
@@ -196,7 +199,7 @@ class SchedulerSimulationTest {
             EngineRequest source = EngineRequest.of("r" + requests.size(), prompt, sampling);
             Request request = new Request(source, this::told, sampling, 1, requests.size(), null);
             requests.add(request);
-            scheduler.queued().incrementAndGet();
+            queued.incrementAndGet();
             scheduler.enqueue(request);
         }
 
