@@ -76,10 +76,13 @@ final class BenchOneBatchCommand implements Callable<Integer> {
     public Integer call() {
         LogLevels.apply("warning");
         ModelConfig config = ModelConfig.read(model);
-        Devices devices = Devices.of(ServerArgs.parse(flags()), config);
+        ServerArgs args = ServerArgs.parse(flags());
+        Devices devices = Devices.of(args, config);
+        LoadOptions load = options(devices);
+        ReplicaRanks ranks = devices.of(0, load.shape(), load.pipeline().messages(), load.collectiveDeadline());
         Ceilings ceilings;
         String name;
-        try (Device one = devices.of(0).open(0, 1)) {
+        try (Device one = ranks.devices().open(0, 1)) {
             ceilings = Ceilings.measure(one);
             name = one.info().name();
         }
@@ -89,7 +92,7 @@ final class BenchOneBatchCommand implements Callable<Integer> {
                 name,
                 ceilings.copyBytesPerSecond() / 1e9,
                 ceilings.operationsPerSecond() / 1e12);
-        try (RankGroup group = ModelLoader.load(model, options(devices), devices.of(0))) {
+        try (RankGroup group = ModelLoader.load(model, load, ranks.devices(), ranks.communicators())) {
             for (int batch : batchSizes) {
                 measure(group, ForwardCost.of(config), ceilings, batch, devices.cacheType());
             }
@@ -161,11 +164,17 @@ final class BenchOneBatchCommand implements Callable<Integer> {
                 batch,
                 (double) batch * inputTokens,
                 prefill,
-                operations / prefill / ceilings.operationsPerSecond());
+                operations / prefill / ceilings.operationsPerSecond() / tensorParallel);
         if (!decodes.isEmpty()) {
             double decode = median(decodes);
             double bytes = cost.decodeBytes(batch, inputTokens, cache.bytes());
-            line("decode", "mbu", batch, batch, decode, bytes / decode / ceilings.copyBytesPerSecond());
+            line(
+                    "decode",
+                    "mbu",
+                    batch,
+                    batch,
+                    decode,
+                    bytes / decode / ceilings.copyBytesPerSecond() / tensorParallel);
         }
     }
 

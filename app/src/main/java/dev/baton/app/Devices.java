@@ -3,7 +3,9 @@ package dev.baton.app;
 import dev.baton.cuda.CudaDevice;
 import dev.baton.cuda.CudaOptions;
 import dev.baton.engine.EngineException;
-import dev.baton.engine.parallel.DeviceSupplier;
+import dev.baton.engine.arch.AllToAll;
+import dev.baton.engine.parallel.CommunicatorSupplier;
+import dev.baton.engine.parallel.ParallelShape;
 import dev.baton.model.DType;
 import dev.baton.model.config.ModelConfig;
 import dev.baton.protocol.flag.ServerArgs;
@@ -11,6 +13,7 @@ import dev.baton.tensor.cpu.CpuDevice;
 import dev.baton.tensor.cpu.CpuKernels;
 import dev.baton.tensor.cpu.CpuOptions;
 import java.lang.System.Logger;
+import java.time.Duration;
 import java.util.Locale;
 
 /** What the ranks run on, as {@code --device} says, and the sizes that follow from it where flags say nothing. */
@@ -52,15 +55,29 @@ final class Devices {
     }
 
     private static void requireServedOnCuda(ServerArgs args) {
-        if (args.integer("tp-size") > 1) {
-            throw notYet("--tp-size " + args.integer("tp-size"));
+        ParallelShape shape = ParallelFlags.shape(args);
+        if (shape.allToAll() != AllToAll.NONE) {
+            throw notYet("--moe-a2a-backend deepep");
         }
-        if (args.integer("pp-size") > 1) {
-            throw notYet("--pp-size " + args.integer("pp-size"));
+        if (args.on("enable-eplb") || args.textOrNull("expert-distribution-recorder-mode") != null) {
+            throw notYet(args.on("enable-eplb") ? "--enable-eplb" : "--expert-distribution-recorder-mode");
         }
-        if (!args.text("disaggregation-mode").equals("null")) {
-            throw notYet("--disaggregation-mode " + args.text("disaggregation-mode"));
+        int last = ordinal(args, shape.worldRanks() - 1);
+        int shown = CudaDevice.count();
+        if (last >= shown) {
+            throw new EngineException(
+                    EngineException.Code.CONFIGURATION,
+                    shape.worldRanks() + " ranks (--tp-size " + shape.tensorParallel() + " x --pp-size "
+                            + shape.pipelineParallel() + " x replicas " + shape.replicas() + ") need GPUs "
+                            + ordinal(args, 0) + " to " + last
+                            + " (--base-gpu-id, --gpu-id-step), and the driver shows "
+                            + shown + ": lower a size, or see CUDA_VISIBLE_DEVICES");
         }
+    }
+
+    /** The GPU of a rank, counted over all replicas. */
+    private static int ordinal(ServerArgs args, int rank) {
+        return args.integer("base-gpu-id") + rank * args.integer("gpu-id-step");
     }
 
     private static EngineException notYet(String flag) {
@@ -83,17 +100,22 @@ final class Devices {
         };
     }
 
-    /** The devices of one replica's ranks. */
-    DeviceSupplier of(int dp) {
+    /** What one replica's ranks run on and meet through. */
+    ReplicaRanks of(int dp, ParallelShape shape, int stageMessages, Duration deadline) {
         if (cuda) {
-            return (rank, size) -> CudaDevice.open(CudaOptions.of(dp * size + rank, activations));
+            return new GpuRanks(
+                    rank -> CudaOptions.of(ordinal(args, dp * shape.replicaRanks() + rank), activations),
+                    shape,
+                    stageMessages,
+                    deadline);
         }
         int ranks = ParallelFlags.shape(args).worldRanks();
         Integer told = args.integerOrNull("cpu-threads");
         int threads = told != null ? told : Math.max(1, Runtime.getRuntime().availableProcessors() / ranks);
         CpuKernels kernels = CpuKernels.valueOf(args.text("cpu-kernels").toUpperCase(Locale.ROOT));
-        return (rank, size) ->
-                CpuDevice.open(CpuOptions.of(threads).withKernels(kernels).withActivations(activations));
+        CpuOptions options = CpuOptions.of(threads).withKernels(kernels).withActivations(activations);
+        return ReplicaRanks.of(
+                (rank, size) -> CpuDevice.open(options), CommunicatorSupplier.local(shape, stageMessages, deadline));
     }
 
     /** Kernels are compiled by the JVM while they run, so that the first steps are slow. */

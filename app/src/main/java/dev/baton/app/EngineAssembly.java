@@ -212,12 +212,13 @@ public final class EngineAssembly implements AutoCloseable {
             int dp,
             @Nullable NodeShare share) {
         ParallelShape shape = options.shape();
+        ReplicaRanks ranks = devices.of(dp, shape, options.pipeline().messages(), options.collectiveDeadline());
         CommunicatorSupplier communicators = share == null
-                ? CommunicatorSupplier.local(shape, options.pipeline().messages(), options.collectiveDeadline())
+                ? ranks.communicators()
                 : share.communicators(shape, options.pipeline().messages(), options.collectiveDeadline());
         return loader.startGroups(
                 options,
-                rehearsal.devices(devices.of(dp), dp * shape.replicaRanks()),
+                rehearsal.devices(ranks.devices(), dp * shape.replicaRanks()),
                 rehearsal.communicators(communicators),
                 share == null ? RankShare.WHOLE : share);
     }

@@ -1,6 +1,5 @@
 package dev.baton.app;
 
-import dev.baton.cuda.CudaDevice;
 import dev.baton.cuda.CudaOptions;
 import dev.baton.engine.arch.RopePrecision;
 import dev.baton.engine.check.EngineAnswerer;
@@ -10,8 +9,8 @@ import dev.baton.engine.forward.DirectRun;
 import dev.baton.engine.forward.GoldenComparison;
 import dev.baton.engine.forward.GoldenComparison.Tolerance;
 import dev.baton.engine.forward.GoldenRecording;
-import dev.baton.engine.parallel.DeviceSupplier;
 import dev.baton.engine.parallel.LoadOptions;
+import dev.baton.engine.parallel.ModelLoader;
 import dev.baton.model.DType;
 import dev.baton.model.config.ModelConfig;
 import dev.baton.protocol.flag.ServerArgs;
@@ -183,11 +182,26 @@ final class GoldenRun {
         DirectRun.Options run = DirectRun.Options.greedy(0)
                 .withSlotSeed(7)
                 .withChunkTokens(setting.chunkTokens() < 0 ? Integer.MAX_VALUE : setting.chunkTokens());
-        CpuKernels kernels = setting.path() == Path.SCALAR ? CpuKernels.SCALAR : CpuKernels.VECTOR;
-        DeviceSupplier devices = (rank, ranks) -> setting.path() == Path.CUDA
-                ? CudaDevice.open(CudaOptions.of(rank, setting.activations()))
-                : CpuDevice.open(CpuOptions.of(1).withKernels(kernels).withActivations(setting.activations()));
+        ReplicaRanks ranks = ranks(setting, load);
         return GoldenFolder.check(
-                folder, recording, precision, new GoldenFolder.Options(load, run, true, tolerance), devices);
+                folder,
+                recording,
+                precision,
+                new GoldenFolder.Options(load, run, true, tolerance),
+                ranks.devices(),
+                ranks.communicators());
+    }
+
+    private static ReplicaRanks ranks(Setting setting, LoadOptions load) {
+        if (setting.path() == Path.CUDA) {
+            return new GpuRanks(
+                    rank -> CudaOptions.of(rank, setting.activations()),
+                    load.shape(),
+                    load.pipeline().messages(),
+                    load.collectiveDeadline());
+        }
+        CpuKernels kernels = setting.path() == Path.SCALAR ? CpuKernels.SCALAR : CpuKernels.VECTOR;
+        CpuOptions options = CpuOptions.of(1).withKernels(kernels).withActivations(setting.activations());
+        return ReplicaRanks.of((rank, size) -> CpuDevice.open(options), ModelLoader.local(load));
     }
 }

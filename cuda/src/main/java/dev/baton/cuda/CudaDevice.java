@@ -3,16 +3,20 @@ package dev.baton.cuda;
 import dev.baton.cuda.compile.KernelCache;
 import dev.baton.cuda.driver.Gpu;
 import dev.baton.cuda.driver.GpuGraph;
+import dev.baton.cuda.driver.PeerMemory;
+import dev.baton.cuda.nccl.NcclGroup;
 import dev.baton.cuda.profile.GpuActivity;
 import dev.baton.model.DType;
 import dev.baton.tensor.Device;
 import dev.baton.tensor.DeviceActivity;
+import dev.baton.tensor.DeviceExchange;
 import dev.baton.tensor.DeviceInfo;
 import dev.baton.tensor.Graph;
 import dev.baton.tensor.Ops;
 import dev.baton.tensor.Tensor;
 import dev.baton.tensor.TensorException;
 import dev.baton.tensor.Weight;
+import dev.baton.tensor.parallel.Communicator;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -32,6 +36,7 @@ public final class CudaDevice implements Device {
     private final DeviceInfo info;
     private final CudaOps ops;
     private final GpuActivity activity;
+    private final CudaExchange exchange;
     /** Address to bytes. */
     private final Map<Long, Long> allocations = new HashMap<>();
 
@@ -47,6 +52,7 @@ public final class CudaDevice implements Device {
         this.info = new DeviceInfo("cuda", gpu.info().name(), limitBytes, 0);
         this.ops = new CudaOps(this, KernelCache.standard());
         this.activity = new GpuActivity(gpu);
+        this.exchange = new CudaExchange(gpu);
     }
 
     /** Why no GPU can be used on this machine; empty when one can. */
@@ -97,6 +103,11 @@ public final class CudaDevice implements Device {
     @Override
     public DeviceActivity activity() {
         return activity;
+    }
+
+    @Override
+    public DeviceExchange exchange() {
+        return exchange;
     }
 
     /** Bytes handed out and not given back. */
@@ -225,6 +236,21 @@ public final class CudaDevice implements Device {
         gpu.synchronize();
     }
 
+    /** Takes this device's thread into a group, as one of its ranks; waits for the others. */
+    public Communicator join(NcclGroup group, int rank) {
+        return group.join(rank, gpu);
+    }
+
+    /** Copies a dense tensor of one GPU to another one's and waits for it; on the thread of either. */
+    public static void move(Tensor source, Tensor target) {
+        PeerMemory.copy(source.memory().address(), target.memory().address(), denseBytes(source, target.memory()));
+    }
+
+    /** GPUs that the driver shows; 0 where there is none. */
+    public static int count() {
+        return whyUnavailable().isEmpty() ? Gpu.count() : 0;
+    }
+
     /** Queues a copy within the device, both dense and of equal size. */
     public void copy(Tensor source, Tensor target) {
         long bytes = denseBytes(source, target.memory());
@@ -283,6 +309,7 @@ public final class CudaDevice implements Device {
             closed = true;
             gpu.synchronize();
             ops.close();
+            exchange.close();
             allocations.keySet().forEach(gpu::free);
             hostBuffers.forEach(gpu::freeHost);
             gpu.close();

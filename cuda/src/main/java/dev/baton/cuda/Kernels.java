@@ -23,7 +23,8 @@ final class Kernels implements AutoCloseable {
         SKINNY("skinny.cu", 128),
         GROUPED("grouped.cu", 256),
         GROUPED_F8("grouped_f8.cu", 256),
-        EXPERTS("experts.cu", 256);
+        EXPERTS("experts.cu", 256),
+        PAGES("pages.cu", 512);
 
         private final String file;
         private final int threads;
@@ -70,7 +71,7 @@ final class Kernels implements AutoCloseable {
                 source, s -> gpu.load(cache.code(s.file, gpu.info().architecture())));
         boolean large = switch (source) {
             case ATTENTION, FLASH, LATENT, SKINNY, GROUPED, GROUPED_F8 -> true;
-            case ELEMENTS, NORM, PRODUCT, EXPERTS -> false;
+            case ELEMENTS, NORM, PRODUCT, EXPERTS, PAGES -> false;
         };
         return module.kernel(name, threads, large ? mostSharedBytes() : 0);
     }

@@ -31,6 +31,11 @@ public interface Device extends AutoCloseable {
         return null;
     }
 
+    /** Its memory for transfers beside the rank's work; null where the host reads and writes it directly. */
+    default @Nullable DeviceExchange exchange() {
+        return null;
+    }
+
     /**
      * New zeroed memory, freed when the device is closed.
      *

@@ -5,6 +5,8 @@ import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
+import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.StructLayout;
 import java.lang.invoke.MethodHandle;
 import java.util.List;
 
@@ -15,6 +17,10 @@ import java.util.List;
 final class Calls {
     private static final NativeLibrary DRIVER = NativeLibrary.open(
             List.of("libcuda.so.1"), "install an NVIDIA driver for CUDA 12 or newer, or use --device cpu");
+
+    /** CUipcMemHandle, which is passed by value. */
+    static final StructLayout IPC_HANDLE =
+            MemoryLayout.structLayout(MemoryLayout.sequenceLayout(PeerMemory.HANDLE_BYTES, JAVA_BYTE));
 
     static final MethodHandle INIT = DRIVER.function("cuInit", JAVA_INT);
     static final MethodHandle DRIVER_VERSION = DRIVER.function("cuDriverGetVersion", ADDRESS);
@@ -39,10 +45,21 @@ final class Calls {
             DRIVER.function("cuMemcpyDtoHAsync_v2", ADDRESS, JAVA_LONG, JAVA_LONG, JAVA_LONG);
     static final MethodHandle ON_DEVICE =
             DRIVER.function("cuMemcpyDtoDAsync_v2", JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG);
+    static final MethodHandle BETWEEN = DRIVER.function("cuMemcpyAsync", JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG);
     static final MethodHandle FILL = DRIVER.function("cuMemsetD8Async", JAVA_LONG, JAVA_BYTE, JAVA_LONG, JAVA_LONG);
     static final MethodHandle STREAM_CREATE = DRIVER.function("cuStreamCreate", ADDRESS, JAVA_INT);
     static final MethodHandle STREAM_DESTROY = DRIVER.function("cuStreamDestroy_v2", JAVA_LONG);
     static final MethodHandle STREAM_SYNCHRONIZE = DRIVER.function("cuStreamSynchronize", JAVA_LONG);
+    static final MethodHandle STREAM_CREATE_PRIORITY =
+            DRIVER.function("cuStreamCreateWithPriority", ADDRESS, JAVA_INT, JAVA_INT);
+    static final MethodHandle STREAM_PRIORITIES = DRIVER.function("cuCtxGetStreamPriorityRange", ADDRESS, ADDRESS);
+    static final MethodHandle STREAM_WRITE =
+            DRIVER.function("cuStreamWriteValue64_v2", JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT);
+    static final MethodHandle DEVICE_UUID = DRIVER.function("cuDeviceGetUuid_v2", ADDRESS, JAVA_INT);
+    static final MethodHandle PEER_ENABLE = DRIVER.function("cuCtxEnablePeerAccess", JAVA_LONG, JAVA_INT);
+    static final MethodHandle IPC_EXPORT = DRIVER.function("cuIpcGetMemHandle", ADDRESS, JAVA_LONG);
+    static final MethodHandle IPC_OPEN = DRIVER.function("cuIpcOpenMemHandle_v2", ADDRESS, IPC_HANDLE, JAVA_INT);
+    static final MethodHandle IPC_CLOSE = DRIVER.function("cuIpcCloseMemHandle", JAVA_LONG);
     static final MethodHandle EVENT_CREATE = DRIVER.function("cuEventCreate", ADDRESS, JAVA_INT);
     static final MethodHandle EVENT_DESTROY = DRIVER.function("cuEventDestroy_v2", JAVA_LONG);
     static final MethodHandle EVENT_RECORD = DRIVER.function("cuEventRecord", JAVA_LONG, JAVA_LONG);

@@ -22,12 +22,14 @@ public final class Gpu implements AutoCloseable {
 
     private final GpuInfo info;
     private final int device;
+    private final long context;
     private final long stream;
     private boolean closed;
 
-    private Gpu(GpuInfo info, int device, long stream) {
+    private Gpu(GpuInfo info, int device, long context, long stream) {
         this.info = info;
         this.device = device;
+        this.context = context;
         this.stream = stream;
     }
 
@@ -69,6 +71,20 @@ public final class Gpu implements AutoCloseable {
      * @throws TensorException UNAVAILABLE when there is no such GPU
      */
     public static Gpu open(int ordinal) {
+        return open(ordinal, false);
+    }
+
+    /**
+     * Opens a GPU for work beside its rank's: a stream of its own, whose blocks start before those that wait for a place
+     * in another stream. Used by one thread at a time, after {@link #use}.
+     *
+     * @throws TensorException UNAVAILABLE when there is no such GPU
+     */
+    public static Gpu openBeside(int ordinal) {
+        return open(ordinal, true);
+    }
+
+    private static Gpu open(int ordinal, boolean first) {
         String why = whyUnavailable();
         if (!why.isEmpty()) {
             throw new TensorException(TensorException.Code.UNAVAILABLE, "no CUDA device: " + why);
@@ -83,9 +99,25 @@ public final class Gpu implements AutoCloseable {
         long context = Cuda.longOf(
                 "cuDevicePrimaryCtxRetain", result -> (int) Calls.CONTEXT_RETAIN.invokeExact(result, device));
         Cuda.run("cuCtxSetCurrent", () -> (int) Calls.CONTEXT_SET.invokeExact(context));
-        long stream = Cuda.longOf(
+        long stream = first ? firstStream() : plainStream();
+        return new Gpu(describe(ordinal, device), device, context, stream);
+    }
+
+    private static long plainStream() {
+        return Cuda.longOf(
                 "cuStreamCreate", result -> (int) Calls.STREAM_CREATE.invokeExact(result, STREAM_NON_BLOCKING));
-        return new Gpu(describe(ordinal, device), device, stream);
+    }
+
+    private static long firstStream() {
+        int greatest = Cuda.intOf("cuCtxGetStreamPriorityRange", result ->
+                (int) Calls.STREAM_PRIORITIES.invokeExact(MemorySegment.NULL, result));
+        return Cuda.longOf("cuStreamCreateWithPriority", result ->
+                (int) Calls.STREAM_CREATE_PRIORITY.invokeExact(result, STREAM_NON_BLOCKING, greatest));
+    }
+
+    /** Makes the calling thread the one that uses this. */
+    public void use() {
+        Cuda.run("cuCtxSetCurrent", () -> (int) Calls.CONTEXT_SET.invokeExact(context));
     }
 
     private static GpuInfo describe(int ordinal, int device) {
@@ -173,6 +205,12 @@ public final class Gpu implements AutoCloseable {
     /** Queues a fill. */
     public void fill(long target, byte value, long bytes) {
         Cuda.run("cuMemsetD8", () -> (int) Calls.FILL.invokeExact(target, value, bytes, stream));
+    }
+
+    /** Queues the writing of a number, behind everything queued before and visible to the host when it stands there. */
+    public void write(MemorySegment hostWord, long value) {
+        Cuda.run("cuStreamWriteValue64", () ->
+                (int) Calls.STREAM_WRITE.invokeExact(stream, hostWord.address(), value, 0));
     }
 
     /** Waits until the stream has done everything; errors of kernels appear here. */

@@ -6,6 +6,7 @@ import dev.baton.engine.forward.DirectRun;
 import dev.baton.engine.forward.GoldenCheck;
 import dev.baton.engine.forward.GoldenComparison;
 import dev.baton.engine.forward.GoldenRecording;
+import dev.baton.engine.parallel.CommunicatorSupplier;
 import dev.baton.engine.parallel.DeviceSupplier;
 import dev.baton.engine.parallel.LoadOptions;
 import dev.baton.engine.parallel.ModelLoader;
@@ -83,7 +84,11 @@ public final class GoldenFolder {
         List<Line> lines = new ArrayList<>();
         for (String recording : recordings) {
             RopePrecision precision = ropePrecision(folder, recording);
-            lines.add(new Line(folder, recording, precision, check(folder, recording, precision, options, devices)));
+            lines.add(new Line(
+                    folder,
+                    recording,
+                    precision,
+                    check(folder, recording, precision, options, devices, ModelLoader.local(options.load()))));
         }
         return lines;
     }
@@ -97,11 +102,16 @@ public final class GoldenFolder {
 
     /** Compares with one recording of the folder. */
     public static GoldenComparison.Result check(
-            Path folder, String recording, RopePrecision precision, Options options, DeviceSupplier devices) {
+            Path folder,
+            String recording,
+            RopePrecision precision,
+            Options options,
+            DeviceSupplier devices,
+            CommunicatorSupplier communicators) {
         GoldenRecording golden = GoldenRecording.read(folder, recording);
         LoadOptions load = options.load().with().ropePrecision(precision).build();
         GoldenCheck.Collector collector = new GoldenCheck.Collector();
-        try (RankGroup group = ModelLoader.load(folder, load, devices)) {
+        try (RankGroup group = ModelLoader.load(folder, load, devices, communicators)) {
             group.setLogitsListener(collector).join();
             return GoldenCheck.compare(
                     golden,

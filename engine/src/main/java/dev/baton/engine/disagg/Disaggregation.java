@@ -8,7 +8,6 @@ import dev.baton.engine.disagg.transfer.FakeTransfer;
 import dev.baton.engine.disagg.transfer.KvRegions;
 import dev.baton.engine.disagg.transfer.LayerRange;
 import dev.baton.engine.disagg.transfer.PrefillTransfer;
-import dev.baton.engine.disagg.transfer.SharedMemory;
 import dev.baton.engine.disagg.transfer.SocketDecodeTransfer;
 import dev.baton.engine.disagg.transfer.SocketPrefillTransfer;
 import dev.baton.engine.disagg.transfer.TransferBackend;
@@ -60,10 +59,7 @@ public final class Disaggregation implements AutoCloseable {
     public Disaggregation(DisaggregationConfig config, String server) {
         this.config = config;
         this.server = server;
-        boolean wanted = config.mode() == Mode.DECODE
-                && (config.backend() == TransferBackend.SHM
-                        || config.backend() == TransferBackend.AUTO && SharedMemory.isSupported());
-        this.memory = new SharedKvMemory(wanted);
+        this.memory = new SharedKvMemory(config.mode() == Mode.DECODE, config.backend());
     }
 
     /** Where KV caches must lie. */
@@ -142,7 +138,7 @@ public final class Disaggregation implements AutoCloseable {
         prefills.add(transfer);
         group.setLayerListeners(rank -> {
                     LayerRange held = regions.shares().get(rank).layers();
-                    return sends.listener(rank, held.first(), held.count());
+                    return sends.listener(rank, held.first(), held.count(), regions.get(rank)::mark);
                 })
                 .join();
         int inStage = group.size() / group.stages();

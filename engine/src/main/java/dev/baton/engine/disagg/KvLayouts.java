@@ -37,7 +37,14 @@ final class KvLayouts {
                 buffers.add(tensor.memory());
             }
             KvLayout layout = layout(group.config(), share, cache, pageTokens);
-            here.put(rank, new KvRegion(layout, buffers, shared.holding(buffers.getFirst())));
+            MemorySegment first = buffers.getFirst();
+            here.put(
+                    rank,
+                    new KvRegion(
+                            layout,
+                            buffers,
+                            shared.holding(first),
+                            shared.pool(group.runner(rank).device(), first)));
         }
         return new KvRegions(shares, here);
     }

@@ -12,6 +12,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
+import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -145,17 +146,25 @@ final class LayerSends implements StepObserver {
      *
      * @param firstLayer of its stage
      * @param layers of its stage
+     * @param mark marks what the rank has queued on its device; called on the rank's thread
      */
-    LayerListener listener(int rank, int firstLayer, int layers) {
+    LayerListener listener(int rank, int firstLayer, int layers, LongSupplier mark) {
         return (plan, layerOfStage) -> {
             if (plan.mode() != ForwardMode.EXTEND) {
                 return;
             }
             int layer = firstLayer + layerOfStage;
+            List<Send> sends = new ArrayList<>();
             for (int b = 0; b < plan.sequences(); b++) {
                 Send send = current(rank, new Chunk(plan, b), layerOfStage == layers - 1);
                 if (send != null) {
-                    send.sender.send(rank, layer, layer + 1, send.firstPage, send.pages);
+                    sends.add(send);
+                }
+            }
+            if (!sends.isEmpty()) {
+                long written = mark.getAsLong();
+                for (Send send : sends) {
+                    send.sender.send(rank, layer, layer + 1, send.firstPage, send.pages, written);
                 }
             }
         };

@@ -108,8 +108,8 @@ final class NodePrefill implements PrefillTransfer {
         }
 
         @Override
-        public void send(int rank, int fromLayer, int toLayer, int firstPage, int[] pages) {
-            here.send(rank, fromLayer, toLayer, firstPage, pages);
+        public void send(int rank, int fromLayer, int toLayer, int firstPage, int[] pages, long mark) {
+            here.send(rank, fromLayer, toLayer, firstPage, pages, mark);
         }
 
         @Override

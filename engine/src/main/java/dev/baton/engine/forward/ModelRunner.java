@@ -241,8 +241,10 @@ public final class ModelRunner {
                 new ForwardContext(ops, collectives, m.workspace(), m.cache().all(), inputs, shape, queue);
         if (recorded) {
             m.graphs().run(padded, contextBound, () -> decode(m, context, padded));
-            take(m, plan, m.logitWorkspace().rows(decoder.logitsBuffer(), padded), 0, plan.sequences());
-            shareIds(m, plan);
+            if (choosesFirst() || m.output().choosesAlike(plan)) {
+                take(m, plan, m.logitWorkspace().rows(decoder.logitsBuffer(), padded), 0, plan.sequences());
+            }
+            shareIds(m, plan, m.output().choosesAlike(plan));
         } else if (shape.totalTokens() > 0) {
             Workspace stream = m.streams().begin(plan, m.tables());
             began(Phase.FORWARD);
@@ -283,11 +285,16 @@ public final class ModelRunner {
                 && observer == null
                 && layerListener == LayerListener.NONE
                 && (balance == null || !balance.isActive())
-                && communicators.tensor().size() == 1
+                && isRecordable(communicators.tensor())
+                && layout.group().size() == 1
                 && layout.stage().size() == 1
                 && m.graphs().records(sequences)
                 && plan.tokens() == sequences
                 && m.output().rows().count() == sequences;
+    }
+
+    private static boolean isRecordable(RankCommunicators.Member group) {
+        return group.size() == 1 || group.communicator().isRecordable();
     }
 
     static int longestContext(StepPlan plan) {
@@ -330,7 +337,7 @@ public final class ModelRunner {
     private void outputs(RunnerMemory m, StepPlan plan, ForwardContext context, Tensor states) {
         OutputStage output = m.output();
         int rows = output.rows().count();
-        boolean first = communicators.attention().communicator().rank() == 0;
+        boolean first = choosesFirst();
         int rounds = decoder.logitRounds(context.shape(), rows, options.logitRows());
         for (int round = 0; round < rounds; round++) {
             int from = round * options.logitRows();
@@ -347,7 +354,12 @@ public final class ModelRunner {
             device.synchronize();
             return;
         }
-        shareIds(m, plan);
+        shareIds(m, plan, false);
+    }
+
+    /** Whether this rank's choices are those of its group. */
+    private boolean choosesFirst() {
+        return communicators.attention().communicator().rank() == 0;
     }
 
     private void take(RunnerMemory m, StepPlan plan, Tensor logits, int from, int count) {
@@ -356,13 +368,17 @@ public final class ModelRunner {
         ended(Phase.SAMPLE);
     }
 
-    /** Every rank learns rank 0's choices and keeps them. */
-    private void shareIds(RunnerMemory m, StepPlan plan) {
+    /**
+     * Every rank learns rank 0's choices and keeps them.
+     *
+     * @param alike whether every rank has chosen by itself, from the same logits
+     */
+    private void shareIds(RunnerMemory m, StepPlan plan, boolean alike) {
         began(Phase.SAMPLE);
         int[] ids = m.output().nextIds();
         int sequences = plan.sequences();
         Communicator group = collectives.attention().communicator();
-        if (group.size() > 1) {
+        if (group.size() > 1 && !alike) {
             Tensor shared = m.rowIndices().rowRange(0, sequences);
             if (group.rank() == 0) {
                 MemorySegment.copy(ids, 0, m.staging(), ValueLayout.JAVA_INT, 0, sequences);
@@ -386,6 +402,8 @@ public final class ModelRunner {
         queue.close();
         if (memory != null) {
             memory.streams().drain();
+            // What they have recorded of the communicators goes before those do.
+            memory.graphs().close();
         }
     }
 

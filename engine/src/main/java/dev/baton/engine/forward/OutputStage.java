@@ -153,6 +153,16 @@ final class OutputStage {
         }
     }
 
+    /** Whether ranks with the same logits choose the same without telling each other: every choice is the largest logit. */
+    boolean choosesAlike(StepPlan plan) {
+        for (int b = 0; b < plan.sequences(); b++) {
+            if (!plan.samples()[b] || !isPlain(plan, b) || plan.logprobs()[b] != null) {
+                return false;
+            }
+        }
+        return true;
+    }
+
     private static boolean isPlain(StepPlan plan, int b) {
         return plan.matchers()[b] == null
                 && Sampler.isPlainGreedy(plan.sampling()[b], plan.contextLength(b) - plan.promptTokens()[b]);

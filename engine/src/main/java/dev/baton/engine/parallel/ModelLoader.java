@@ -64,11 +64,17 @@ public final class ModelLoader implements AutoCloseable {
         }
     }
 
-    /** Opens a folder and starts one replica that owns the weights. */
+    /** Opens a folder and starts one replica that owns the weights, ranks being threads that meet in this JVM's memory. */
     public static RankGroup load(Path folder, LoadOptions options, DeviceSupplier devices) {
+        return load(folder, options, devices, local(options));
+    }
+
+    /** Opens a folder and starts one replica that owns the weights. */
+    public static RankGroup load(
+            Path folder, LoadOptions options, DeviceSupplier devices, CommunicatorSupplier communicators) {
         ModelLoader loader = open(folder, options.format(), options.seed());
         try {
-            return loader.start(options, devices).whenClosed(loader::close);
+            return loader.start(options, devices, communicators).whenClosed(loader::close);
         } catch (RuntimeException e) {
             loader.close();
             throw e;
@@ -87,11 +93,12 @@ public final class ModelLoader implements AutoCloseable {
 
     /** Starts one replica of one attention group, whose ranks are threads of this JVM and meet in its memory. */
     public RankGroup start(LoadOptions options, DeviceSupplier devices) {
-        return start(
-                options,
-                devices,
-                CommunicatorSupplier.local(
-                        options.shape(), options.pipeline().messages(), options.collectiveDeadline()));
+        return start(options, devices, local(options));
+    }
+
+    /** Ranks that are threads of this JVM and meet in its memory. */
+    public static CommunicatorSupplier local(LoadOptions options) {
+        return CommunicatorSupplier.local(options.shape(), options.pipeline().messages(), options.collectiveDeadline());
     }
 
     /** As {@link #startGroups}, for a replica of one attention group. */
@@ -104,12 +111,7 @@ public final class ModelLoader implements AutoCloseable {
 
     /** As {@link #startGroups(LoadOptions, DeviceSupplier, CommunicatorSupplier, RankShare)}, ranks being threads of this JVM. */
     public List<RankGroup> startGroups(LoadOptions options, DeviceSupplier devices) {
-        return startGroups(
-                options,
-                devices,
-                CommunicatorSupplier.local(
-                        options.shape(), options.pipeline().messages(), options.collectiveDeadline()),
-                RankShare.WHOLE);
+        return startGroups(options, devices, local(options), RankShare.WHOLE);
     }
 
     /**

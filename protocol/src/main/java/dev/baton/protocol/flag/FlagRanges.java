@@ -16,6 +16,8 @@ final class FlagRanges {
             Map.entry("dp-size", COUNT),
             Map.entry("ep-size", COUNT),
             Map.entry("cpu-threads", COUNT),
+            Map.entry("base-gpu-id", new Range(0, Integer.MAX_VALUE)),
+            Map.entry("gpu-id-step", COUNT),
             Map.entry("context-length", COUNT),
             Map.entry("max-total-tokens", COUNT),
             Map.entry("max-running-requests", COUNT),

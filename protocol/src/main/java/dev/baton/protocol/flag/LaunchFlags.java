@@ -322,6 +322,8 @@ public final class LaunchFlags {
 
     private static void device() {
         choice("device", "auto", List.of("auto", "cpu", "cuda"), SERVED, "where the model runs");
+        add("base-gpu-id", INTEGER, 0, SERVED, "number of the first rank's GPU");
+        add("gpu-id-step", INTEGER, 1, SERVED, "from one rank's GPU to the next one's");
         add(
                 "cpu-threads",
                 INTEGER,

@@ -26,7 +26,8 @@ class ServerArgsTest {
                                 + " init-expert-location=trivial ep-num-redundant-experts=0 eplb-algorithm=auto"
                                 + " eplb-rebalance-num-iterations=1000 eplb-min-rebalancing-utilization-threshold=1.0"
                                 + " disaggregation-mode=null disaggregation-transfer-backend=auto"
-                                + " disaggregation-bootstrap-port=8998 disaggregation-prefill-pp=1 device=auto cpu-kernels=vector");
+                                + " disaggregation-bootstrap-port=8998 disaggregation-prefill-pp=1 device=auto base-gpu-id=0 gpu-id-step=1"
+                                + " cpu-kernels=vector");
         assertThat(LaunchFlags.all())
                 .filteredOn(f -> f.type() == FlagType.SWITCH)
                 .allSatisfy(f -> assertThat(f.standard()).isEqualTo(false));

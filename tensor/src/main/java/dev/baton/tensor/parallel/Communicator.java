@@ -15,7 +15,12 @@ public interface Communicator extends AutoCloseable {
     /** Ranks in the group. */
     int size();
 
-    /** x = sum over ranks of x; F32, any shape. */
+    /** Whether its collectives are queued on the device like operators, so that graphs record them. */
+    default boolean isRecordable() {
+        return false;
+    }
+
+    /** x = sum over ranks of x; F32 (between GPUs the type of activations, too), any shape. */
     void allReduce(Tensor x);
 
     /** out = the ranks' {@code x} one after the other along the first dimension: out [size * T, n]. */

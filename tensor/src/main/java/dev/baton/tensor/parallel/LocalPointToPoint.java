@@ -15,6 +15,12 @@ import org.jspecify.annotations.Nullable;
  * with receives posted early that is the sender, and nobody waits.
  */
 public final class LocalPointToPoint implements PointToPoint {
+    /** Copies one dense tensor to another and waits for it; on either rank's thread. */
+    @FunctionalInterface
+    public interface Copier {
+        void copy(Tensor from, Tensor to);
+    }
+
     /** One direction between two ranks: what one side has posted and the other has not met yet. */
     private static final class Line {
         private final ArrayDeque<PostedTransfer> sends = new ArrayDeque<>();
@@ -26,9 +32,11 @@ public final class LocalPointToPoint implements PointToPoint {
         private final Line[][] lines;
         private final int depth;
         private final Duration deadline;
+        private final Copier copier;
         private final AtomicReference<@Nullable TensorException> failure = new AtomicReference<>();
 
-        Shared(int size, int depth, Duration deadline) {
+        Shared(int size, int depth, Duration deadline, Copier copier) {
+            this.copier = copier;
             this.lines = new Line[size][size];
             for (Line[] from : lines) {
                 for (int to = 0; to < size; to++) {
@@ -72,16 +80,29 @@ public final class LocalPointToPoint implements PointToPoint {
      * @param deadline how long a rank waits for the other side of one transfer
      */
     public static List<PointToPoint> group(int size, int depth, Duration deadline) {
+        return group(size, depth, deadline, LocalPointToPoint::copyOnHost);
+    }
+
+    /**
+     * The same for tensors that are no host memory.
+     *
+     * @param copier called when what is sent is written and nothing reads the buffer any more
+     */
+    public static List<PointToPoint> group(int size, int depth, Duration deadline, Copier copier) {
         if (size < 1 || depth < 1) {
             throw new TensorException(
                     TensorException.Code.SHAPE,
                     "a group has at least one rank and a depth of at least 1, not " + size + " and " + depth);
         }
-        return List.copyOf(ranks(size, depth, deadline));
+        return List.copyOf(ranks(size, depth, deadline, copier));
     }
 
     static List<LocalPointToPoint> ranks(int size, int depth, Duration deadline) {
-        Shared shared = new Shared(size, depth, deadline);
+        return ranks(size, depth, deadline, LocalPointToPoint::copyOnHost);
+    }
+
+    private static List<LocalPointToPoint> ranks(int size, int depth, Duration deadline, Copier copier) {
+        Shared shared = new Shared(size, depth, deadline, copier);
         List<LocalPointToPoint> ranks = new ArrayList<>();
         for (int r = 0; r < size; r++) {
             ranks.add(new LocalPointToPoint(shared, r));
@@ -172,7 +193,9 @@ public final class LocalPointToPoint implements PointToPoint {
         long bytes = 0;
         try {
             for (int i = 0; i < send.tensors().size(); i++) {
-                bytes += copy(send.tensors().get(i), receive.tensors().get(i));
+                Tensor from = send.tensors().get(i);
+                shared.copier.copy(from, receive.tensors().get(i));
+                bytes += from.elements() * from.dtype().bytes();
             }
         } catch (RuntimeException e) {
             // The other side's memory is gone: its rank has ended.
@@ -208,12 +231,11 @@ public final class LocalPointToPoint implements PointToPoint {
         return null;
     }
 
-    /** Returns the bytes copied. */
-    private static long copy(Tensor from, Tensor to) {
+    private static void copyOnHost(Tensor from, Tensor to) {
         int bytes = from.dtype().bytes();
         if (from.isDense() && to.isDense() || from.dimensions() == 1) {
             MemorySegment.copy(from.memory(), 0, to.memory(), 0, from.elements() * bytes);
-            return from.elements() * bytes;
+            return;
         }
         for (int row = 0; row < from.rows(); row++) {
             MemorySegment.copy(
@@ -223,7 +245,6 @@ public final class LocalPointToPoint implements PointToPoint {
                     row * to.rowStride() * bytes,
                     (long) from.columns() * bytes);
         }
-        return from.elements() * bytes;
     }
 
     /** Fails the group, because another one that its ranks need has failed. */

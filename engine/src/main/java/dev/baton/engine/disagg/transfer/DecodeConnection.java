@@ -2,6 +2,7 @@ package dev.baton.engine.disagg.transfer;
 
 import dev.baton.engine.disagg.transfer.FrameChannel.Frame;
 import dev.baton.engine.request.EngineRequest.Bootstrap;
+import dev.baton.tensor.SharedDeviceMemory;
 import java.io.IOException;
 import java.lang.System.Logger.Level;
 import java.lang.foreign.MemorySegment;
@@ -28,9 +29,6 @@ import org.jspecify.annotations.Nullable;
 final class DecodeConnection {
     private static final System.Logger LOG = System.getLogger("dev.baton.engine.disagg");
     private static final int QUEUE_MESSAGES = 1 << 16;
-    /** Below this many bytes a run, payloads are read packed and copied; above, the socket fills the pool. */
-    private static final int SCATTER_RUN_BYTES = 8 << 10;
-
     private final SocketDecodeTransfer owner;
     private final Key key;
     private final KvRegion region;
@@ -46,7 +44,8 @@ final class DecodeConnection {
     private volatile boolean direct;
     private PageCopy[] copies = {};
     private long pageBytes;
-    private ByteBuffer packed = ByteBuffer.allocateDirect(0);
+    /** Made with the first DATA. */
+    private @Nullable PageReceiver receiver;
 
     /**
      * @param bootstrap host and port of the bootstrap server, room 0
@@ -129,6 +128,9 @@ final class DecodeConnection {
         } finally {
             fail(reason);
             drain();
+            if (receiver != null) {
+                receiver.close();
+            }
             gone = true;
             owner.removed(this);
         }
@@ -154,10 +156,7 @@ final class DecodeConnection {
     private void agree(FrameChannel connected) throws IOException {
         SharedMemory shared = owner.options().backend() == TransferBackend.TCP ? null : region.shared();
         int slot = owner.nextEchoSlot();
-        long[] offsets = new long[region.buffers().size()];
-        for (int i = 0; i < offsets.length && shared != null; i++) {
-            offsets[i] = shared.offsetOf(region.buffers().get(i));
-        }
+        Handshake.DeviceDescriptor device = owner.options().backend() == TransferBackend.TCP ? null : device();
         connected.write(
                 FrameType.HELLO,
                 0,
@@ -171,7 +170,8 @@ final class DecodeConnection {
                         region.layout(),
                         region.pages(),
                         shared == null ? null : shared.descriptor(slot),
-                        offsets)));
+                        device,
+                        region.offsets())));
         connected.flush();
         Frame answer = connected.read();
         if (answer == null) {
@@ -184,7 +184,8 @@ final class DecodeConnection {
             throw new IOException("it answered " + answer.type() + " to the handshake");
         }
         Handshake.Welcome welcome = Handshake.welcome(answer.text());
-        if (welcome.direct() && (shared == null || shared.echo(slot) != welcome.echo())) {
+        boolean mappedOther = shared == null ? device == null : shared.echo(slot) != welcome.echo();
+        if (welcome.direct() && mappedOther) {
             throw new IOException("it mapped other memory than this server's KV pool");
         }
         direct = welcome.direct();
@@ -198,7 +199,13 @@ final class DecodeConnection {
                 "KV transfer from {0} to rank {1}: {2}",
                 peer(),
                 key.decodeRank(),
-                direct ? "shared memory" : "TCP");
+                !direct ? "TCP" : device == null ? "shared memory" : "device memory");
+    }
+
+    private Handshake.@Nullable DeviceDescriptor device() throws IOException {
+        KvRegion.DevicePool pool = region.device();
+        SharedDeviceMemory memory = pool == null ? null : pool.shared();
+        return memory == null ? null : new Handshake.DeviceDescriptor(SharedMemory.hostId(), memory);
     }
 
     private void handle(FrameChannel from, Frame frame) throws IOException {
@@ -258,43 +265,20 @@ final class DecodeConnection {
                         + ", which has " + pages.length);
             }
             MemorySegment target = region.buffers().get(part.bufferIn(region.layout(), buffer));
-            scatter(from, copies[buffer], target, pages, first, first + count);
+            receiver().receive(from, copies[buffer], target, pages, first, first + count);
             bytes = frame.payloadBytes();
         } finally {
             room.endWrite(this, bytes);
         }
     }
 
-    private void scatter(FrameChannel from, PageCopy copy, MemorySegment target, int[] pages, int first, int end)
-            throws IOException {
-        int runs = PageCopy.runs(pages, first, end);
-        if (copy.targetIsDense() && (end - first) * copy.pageBytes() / runs >= SCATTER_RUN_BYTES) {
-            ByteBuffer[] parts = new ByteBuffer[runs];
-            int n = 0;
-            for (int p = first, run; p < end; p += run) {
-                run = PageCopy.run(pages, p, end);
-                parts[n++] = target.asSlice(pages[p] * copy.pageBytes(), run * copy.pageBytes())
-                        .asByteBuffer();
-            }
-            from.readPayload(parts, n);
-            return;
+    private PageReceiver receiver() {
+        PageReceiver made = receiver;
+        if (made == null) {
+            made = PageReceiver.of(region);
+            receiver = made;
         }
-        int perRead = (int) Math.max(1, FrameChannel.FRAME_TARGET_BYTES / copy.pageBytes());
-        for (int p = first; p < end; ) {
-            int last = Math.min(end, p + perRead);
-            int bytes = Math.toIntExact((last - p) * copy.pageBytes());
-            if (packed.capacity() < bytes) {
-                packed = ByteBuffer.allocateDirect(Math.max(bytes, FrameChannel.FRAME_TARGET_BYTES));
-            }
-            from.readPayload(new ByteBuffer[] {packed.clear().limit(bytes)}, 1);
-            MemorySegment rows = MemorySegment.ofBuffer(packed.clear());
-            long at = 0;
-            for (int run; p < last; p += run) {
-                run = PageCopy.run(pages, p, last);
-                copy.unpack(rows, at, target, pages[p], run);
-                at += run * copy.pageBytes();
-            }
-        }
+        return made;
     }
 
     private void writeMessages(FrameChannel to) {

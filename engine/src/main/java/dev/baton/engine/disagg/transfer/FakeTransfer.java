@@ -100,7 +100,7 @@ public final class FakeTransfer {
         }
 
         @Override
-        public void send(int rank, int fromLayer, int toLayer, int firstPage, int[] pages) {}
+        public void send(int rank, int fromLayer, int toLayer, int firstPage, int[] pages, long mark) {}
 
         @Override
         public void restart() {}

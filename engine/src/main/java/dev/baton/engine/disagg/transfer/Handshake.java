@@ -1,9 +1,11 @@
 package dev.baton.engine.disagg.transfer;
 
+import dev.baton.tensor.SharedDeviceMemory;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.HexFormat;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
@@ -33,7 +35,8 @@ final class Handshake {
      * @param layout of the decode rank
      * @param pages pages of the decode rank's pool
      * @param shared where the pool can be mapped; null when it cannot
-     * @param offsets where each buffer begins in the shared memory
+     * @param device where the pool can be opened on a device of this host; null when it cannot
+     * @param offsets where each buffer begins in the shared memory, of the host or of the device
      */
     record Hello(
             String server,
@@ -45,12 +48,19 @@ final class Handshake {
             KvLayout layout,
             int pages,
             SharedMemory.@Nullable Descriptor shared,
+            @Nullable DeviceDescriptor device,
             long[] offsets) {}
+
+    /**
+     * @param hostId boot id of the owner's host
+     * @param memory what to open there
+     */
+    record DeviceDescriptor(String hostId, SharedDeviceMemory memory) {}
 
     /**
      * @param server name of the prefill server
      * @param direct pages are written into the decode server's memory; otherwise they come over this connection
-     * @param echo what was written in the shared memory
+     * @param echo what was written in the shared memory of the host
      */
     record Welcome(String server, boolean direct, long echo) {}
 
@@ -68,12 +78,25 @@ final class Handshake {
             shared.put("host_id", hello.shared.hostId()).put("path", hello.shared.path());
             shared.put("bytes", hello.shared.bytes()).put("nonce", hello.shared.nonce());
             shared.put("echo_slot", hello.shared.echoSlot());
-            ArrayNode offsets = shared.putArray("offsets");
-            for (long offset : hello.offsets) {
-                offsets.add(offset);
-            }
+            putOffsets(shared, hello.offsets);
+        }
+        if (hello.device != null) {
+            SharedDeviceMemory memory = hello.device.memory;
+            ObjectNode device = root.putObject("device_memory");
+            device.put("host_id", hello.device.hostId).put("process", memory.process());
+            device.put("device", memory.device()).put("ordinal", memory.ordinal());
+            device.put("address", memory.address()).put("bytes", memory.bytes());
+            device.put("handle", HexFormat.of().formatHex(memory.handle()));
+            putOffsets(device, hello.offsets);
         }
         return bytes(root);
+    }
+
+    private static void putOffsets(ObjectNode node, long[] values) {
+        ArrayNode offsets = node.putArray("offsets");
+        for (long offset : values) {
+            offsets.add(offset);
+        }
     }
 
     static ByteBuffer encode(Welcome welcome) {
@@ -100,11 +123,13 @@ final class Handshake {
                         number(memory, "bytes"),
                         number(memory, "nonce"),
                         integer(memory, "echo_slot"));
-                JsonNode list = field(memory, "offsets");
-                offsets = new long[list.size()];
-                for (int i = 0; i < offsets.length; i++) {
-                    offsets[i] = list.get(i).asLong();
-                }
+                offsets = offsets(memory);
+            }
+            DeviceDescriptor device = null;
+            JsonNode onDevice = root.get("device_memory");
+            if (onDevice != null) {
+                device = device(onDevice);
+                offsets = offsets(onDevice);
             }
             return new Hello(
                     text(root, "server"),
@@ -120,10 +145,32 @@ final class Handshake {
                     layout(field(root, "layout")),
                     integer(root, "pages"),
                     shared,
+                    device,
                     offsets);
         } catch (IllegalArgumentException e) {
             throw new IOException("malformed handshake: " + e.getMessage(), e);
         }
+    }
+
+    private static DeviceDescriptor device(JsonNode node) throws IOException {
+        return new DeviceDescriptor(
+                text(node, "host_id"),
+                new SharedDeviceMemory(
+                        number(node, "process"),
+                        text(node, "device"),
+                        integer(node, "ordinal"),
+                        number(node, "address"),
+                        number(node, "bytes"),
+                        HexFormat.of().parseHex(text(node, "handle"))));
+    }
+
+    private static long[] offsets(JsonNode node) throws IOException {
+        JsonNode list = field(node, "offsets");
+        long[] offsets = new long[list.size()];
+        for (int i = 0; i < offsets.length; i++) {
+            offsets[i] = list.get(i).asLong();
+        }
+        return offsets;
     }
 
     static Welcome welcome(String json) throws IOException {

@@ -207,7 +207,7 @@ public final class InProcessTransfer {
         }
 
         @Override
-        public void send(int rank, int fromLayer, int toLayer, int firstPage, int[] pages) {
+        public void send(int rank, int fromLayer, int toLayer, int firstPage, int[] pages, long mark) {
             synchronized (room) {
                 int[] reserved = room.pages;
                 if (room.failure != null) {

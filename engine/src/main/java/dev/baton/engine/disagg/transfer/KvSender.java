@@ -1,5 +1,6 @@
 package dev.baton.engine.disagg.transfer;
 
+import dev.baton.tensor.DeviceExchange;
 import org.jspecify.annotations.Nullable;
 
 /** The prefill side of one room. Thread-safe; nothing here waits for the peer. */
@@ -23,8 +24,14 @@ public interface KvSender extends AutoCloseable {
      * @param toLayer one past the last layer
      * @param firstPage which page of the prompt {@code pages[0]} is
      * @param pages page numbers in this rank's cache; not written after the call
+     * @param mark what the rank's device passes when they are written, see {@link KvRegion#mark}
      */
-    void send(int rank, int fromLayer, int toLayer, int firstPage, int[] pages);
+    void send(int rank, int fromLayer, int toLayer, int firstPage, int[] pages, long mark);
+
+    /** Queues pages that are written. */
+    default void send(int rank, int fromLayer, int toLayer, int firstPage, int[] pages) {
+        send(rank, fromLayer, toLayer, firstPage, pages, DeviceExchange.NOTHING);
+    }
 
     /**
      * What was sent so far does not count: every page follows again, from other places of this cache. For a prompt that

@@ -1,5 +1,6 @@
 package dev.baton.engine.disagg.transfer;
 
+import dev.baton.tensor.PageShape;
 import java.lang.foreign.MemorySegment;
 
 /**
@@ -49,6 +50,21 @@ record PageCopy(
     /** Pages are contiguous at decode. */
     boolean targetIsDense() {
         return width == targetStride;
+    }
+
+    /** From cache to cache, for a device. */
+    PageShape betweenCaches() {
+        return new PageShape(pageTokens, sourceStride, sourceOffset, targetStride, targetOffset, width);
+    }
+
+    /** From the source cache to packed pages, for a device. */
+    PageShape toPacked() {
+        return new PageShape(pageTokens, sourceStride, sourceOffset, width, 0, width);
+    }
+
+    /** From packed pages to the target cache, for a device. */
+    PageShape fromPacked() {
+        return new PageShape(pageTokens, width, 0, targetStride, targetOffset, width);
     }
 
     /** Copies {@code count} consecutive pages from cache to cache. */
@@ -101,6 +117,15 @@ record PageCopy(
     /** Pages in a piece of at most {@link #PIECE_BYTES}; at least 1. */
     int pagesPerPiece() {
         return (int) Math.max(1, PIECE_BYTES / pageBytes());
+    }
+
+    /** Pages 0, 1, ... of packed rows. */
+    static int[] inOrder(int count) {
+        int[] pages = new int[count];
+        for (int i = 0; i < count; i++) {
+            pages[i] = i;
+        }
+        return pages;
     }
 
     /** How many of {@code pages[at..limit)} follow each other without a gap. */

@@ -2,130 +2,75 @@ package dev.baton.engine.disagg.transfer;
 
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
-import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
 
-/** Moves pages of one prefill rank to one decode rank: into its mapped memory, or as DATA frames. */
-final class PageSender {
-    /** Below this many bytes a run, rows are packed; above, the socket takes them from the cache. */
-    private static final int GATHER_RUN_BYTES = 8 << 10;
-
-    private static final int MAX_GATHERED = 512;
-
-    private final FrameChannel channel;
-    private final CachePairing.Part part;
-    /** One a travelling buffer. */
-    private final PageCopy[] copies;
-    /** As many. */
-    private final MemorySegment[] sources;
-    /** As many, or none. */
-    private final MemorySegment[] targets;
-
-    private final long pageBytes;
-
-    /**
-     * @param targets the decode rank's buffers, mapped; empty when pages go over the socket
-     */
-    PageSender(FrameChannel channel, KvRegion source, Handshake.Hello hello, List<MemorySegment> targets) {
-        this.channel = channel;
-        this.part = hello.part();
-        this.copies = PageCopy.of(source.layout(), hello.layout(), part);
-        this.sources = new MemorySegment[copies.length];
-        this.targets = new MemorySegment[targets.isEmpty() ? 0 : copies.length];
-        long sum = 0;
-        for (int i = 0; i < copies.length; i++) {
-            sources[i] = source.buffers().get(part.bufferIn(source.layout(), i));
-            if (!targets.isEmpty()) {
-                this.targets[i] = targets.get(part.bufferIn(hello.layout(), i));
-            }
-            sum += copies[i].pageBytes();
-        }
-        this.pageBytes = sum;
-    }
-
+/** Moves pages of one prefill rank to one decode rank: into its memory, or as DATA frames. Used by the writing thread. */
+sealed interface PageSender extends AutoCloseable permits HostPageSender, DevicePageSender {
     /** Bytes of one page over all travelling buffers. */
-    long pageBytes() {
-        return pageBytes;
-    }
+    long pageBytes();
+
+    /** Begun bytes from which on {@link #finish} must come before another job; 0 where each job is finished by itself. */
+    long mostBegunBytes();
+
+    /** Whether the pages of a job are written already, so that beginning it waits for nothing. */
+    boolean isReady(PrefillConnection.Pages job);
 
     /**
-     * Sends pages of some layers; ends early when the room has failed or {@code stop} is set.
+     * Begins to send a job's pages, as soon as they are written; ends early when the room has failed or {@code stop} is set.
      *
-     * @return bytes sent
+     * @return bytes
      */
-    long send(PrefillConnection.Pages job, AtomicBoolean stop) throws IOException {
-        long bytes = 0;
-        for (int buffer = 0; buffer < copies.length; buffer++) {
-            int layer = part.layer(buffer);
-            if (layer >= job.fromLayer() && layer < job.toLayer()) {
-                bytes += targets.length == 0 ? write(job, buffer, stop) : copy(job, buffer, stop);
-            }
-        }
-        return bytes;
-    }
+    long begin(PrefillConnection.Pages job, AtomicBoolean stop) throws IOException;
 
-    /** Source pages to destination pages, piece by piece. */
-    private long copy(PrefillConnection.Pages job, int buffer, AtomicBoolean stop) {
-        PageCopy copy = copies[buffer];
-        MemorySegment from = sources[buffer];
-        MemorySegment to = targets[buffer];
-        int[] pages = job.pages();
-        int[] target = job.target().pages;
-        int first = job.firstPage();
-        int limit = copy.pagesPerPiece();
-        int i = 0;
-        while (i < pages.length && !stop.get() && job.room().wants(job.pass())) {
-            int end = Math.min(pages.length, i + limit);
-            int count = Math.min(PageCopy.run(pages, i, end), PageCopy.run(target, first + i, first + end));
-            copy.copy(from, pages[i], to, target[first + i], count);
-            i += count;
-        }
-        return i * copy.pageBytes();
-    }
+    /** Waits until everything that was begun has left this side's memory and is where it belongs or on its way there. */
+    void finish();
 
-    /** DATA frames of consecutive pages of the prompt. */
-    private long write(PrefillConnection.Pages job, int buffer, AtomicBoolean stop) throws IOException {
-        PageCopy copy = copies[buffer];
-        MemorySegment from = sources[buffer];
-        int[] pages = job.pages();
-        int perFrame = (int) Math.max(1, FrameChannel.FRAME_TARGET_BYTES / copy.pageBytes());
-        int i = 0;
-        while (i < pages.length && !stop.get() && job.room().wants(job.pass())) {
-            int end = Math.min(pages.length, i + perFrame);
-            int bytes = Math.toIntExact((end - i) * copy.pageBytes());
-            ByteBuffer body = FrameChannel.body(12);
-            body.putInt(buffer).putInt(job.firstPage() + i).putInt(end - i).flip();
-            int runs = PageCopy.runs(pages, i, end);
-            if (copy.sourceIsDense() && runs <= MAX_GATHERED && bytes / runs >= GATHER_RUN_BYTES) {
-                ByteBuffer[] payload = new ByteBuffer[runs];
-                int n = 0;
-                for (int p = i, run; p < end; p += run) {
-                    run = PageCopy.run(pages, p, end);
-                    payload[n++] = from.asSlice(pages[p] * copy.pageBytes(), run * copy.pageBytes())
-                            .asByteBuffer();
+    /** Gives the decode rank's memory back. */
+    @Override
+    void close();
+
+    /**
+     * The buffers that travel, each on both sides.
+     *
+     * @param copies how pages lie on both sides
+     * @param sources as many
+     * @param targets as many, or none where pages go over the socket
+     */
+    record Buffers(CachePairing.Part part, PageCopy[] copies, MemorySegment[] sources, MemorySegment[] targets) {
+        /** @param targets all buffers of the decode rank; empty when pages go over the socket */
+        static Buffers of(KvRegion source, Handshake.Hello hello, List<MemorySegment> targets) {
+            CachePairing.Part part = hello.part();
+            PageCopy[] copies = PageCopy.of(source.layout(), hello.layout(), part);
+            MemorySegment[] from = new MemorySegment[copies.length];
+            MemorySegment[] to = new MemorySegment[targets.isEmpty() ? 0 : copies.length];
+            for (int i = 0; i < copies.length; i++) {
+                from[i] = source.buffers().get(part.bufferIn(source.layout(), i));
+                if (!targets.isEmpty()) {
+                    to[i] = targets.get(part.bufferIn(hello.layout(), i));
                 }
-                channel.writeGathered(job.room().room(), body, payload, n, bytes);
-            } else {
-                int start = i;
-                channel.writePacked(
-                        job.room().room(),
-                        body,
-                        bytes,
-                        (packed, at) -> pack(copy, from, pages, start, end, packed, at));
             }
-            i = end;
+            return new Buffers(part, copies, from, to);
         }
-        return i * copy.pageBytes();
-    }
 
-    private static void pack(
-            PageCopy copy, MemorySegment from, int[] pages, int start, int end, MemorySegment packed, long at) {
-        long to = at;
-        for (int p = start, run; p < end; p += run) {
-            run = PageCopy.run(pages, p, end);
-            copy.pack(from, pages[p], run, packed, to);
-            to += run * copy.pageBytes();
+        /** Whether the decode rank's memory is reached. */
+        boolean areDirect() {
+            return targets.length > 0;
+        }
+
+        /** Whether a job's pages of buffer {@code i} are to be sent. */
+        boolean isOf(PrefillConnection.Pages job, int i) {
+            int layer = part.layer(i);
+            return layer >= job.fromLayer() && layer < job.toLayer();
+        }
+
+        /** Bytes of one page over all buffers. */
+        long pageBytes() {
+            long sum = 0;
+            for (PageCopy copy : copies) {
+                sum += copy.pageBytes();
+            }
+            return sum;
         }
     }
 }

@@ -3,7 +3,6 @@ package dev.baton.engine.disagg.transfer;
 import dev.baton.engine.disagg.transfer.FrameChannel.Frame;
 import java.io.IOException;
 import java.lang.System.Logger.Level;
-import java.lang.foreign.MemorySegment;
 import java.lang.invoke.VarHandle;
 import java.nio.ByteBuffer;
 import java.time.Duration;
@@ -38,7 +37,11 @@ final class PrefillConnection {
 
     sealed interface Job {}
 
-    /** Pages of some layers. */
+    /**
+     * Pages of some layers.
+     *
+     * @param mark what the rank's device passes when they are written
+     */
     record Pages(
             PrefillRoom room,
             PrefillRoom.Target target,
@@ -46,8 +49,14 @@ final class PrefillConnection {
             int fromLayer,
             int toLayer,
             int firstPage,
-            int[] pages)
-            implements Job {}
+            int[] pages,
+            long mark)
+            implements Job {
+        /** Whether other layers of the same pages are meant. */
+        boolean isLike(Pages other) {
+            return target == other.target && pass == other.pass && firstPage == other.firstPage && pages == other.pages;
+        }
+    }
 
     /** Every page of the room is sent. */
     record Done(PrefillRoom room, PrefillRoom.Target target, AuxRecord aux) implements Job {}
@@ -58,12 +67,8 @@ final class PrefillConnection {
     /** A message about a room. */
     record Control(FrameType type, long room, String text) implements Job {}
 
-    /**
-     * What the handshake fixed.
-     *
-     * @param mapping the decode rank's memory; null when pages go over the socket
-     */
-    private record Agreed(Handshake.Hello hello, PageSender sender, SharedMemory.@Nullable Mapping mapping) {}
+    /** What the handshake fixed. */
+    private record Agreed(Handshake.Hello hello, PageSender sender) {}
 
     PrefillConnection(SocketPrefillTransfer owner, FrameChannel channel) {
         this.owner = owner;
@@ -141,33 +146,25 @@ final class PrefillConnection {
     /** Checks what the decode rank wants and answers it; false when refused. */
     private boolean agree(Handshake.Hello hello) throws IOException {
         String refusal = refusal(hello);
-        SharedMemory.Mapping mapping = null;
-        List<MemorySegment> targets = new ArrayList<>();
-        TransferBackend own = owner.options().backend();
-        if (refusal == null && own != TransferBackend.TCP && hello.backend() != TransferBackend.TCP) {
+        PageRoute route = null;
+        if (refusal == null) {
             try {
-                mapping = map(hello, targets);
+                route = PageRoute.choose(owner.options(), owner.regions().get(hello.prefillRank()), hello, channel);
             } catch (IOException e) {
-                if (own == TransferBackend.SHM || hello.backend() == TransferBackend.SHM) {
-                    refusal = "shared memory was asked for (shm) but cannot be used: " + e.getMessage();
-                } else {
-                    LOG.log(Level.INFO, "KV pages for {0} go over TCP: {1}", hello.server(), e.getMessage());
-                }
+                refusal = "direct writes were asked for (shm) but cannot be done: " + e.getMessage();
             }
         }
-        if (refusal != null) {
+        if (route == null) {
             LOG.log(Level.WARNING, "Refused decode server {0}: {1}", hello.server(), refusal);
-            channel.write(FrameType.REFUSED, 0, FrameChannel.text(refusal));
+            channel.write(FrameType.REFUSED, 0, FrameChannel.text(String.valueOf(refusal)));
             channel.flush();
             return false;
         }
-        KvRegion source = owner.regions().get(hello.prefillRank());
-        agreed = new Agreed(hello, new PageSender(channel, source, hello, targets), mapping);
-        long echo = mapping == null ? 0 : mapping.echo();
+        agreed = new Agreed(hello, route.sender());
         channel.write(
                 FrameType.WELCOME,
                 0,
-                Handshake.encode(new Handshake.Welcome(owner.options().server(), mapping != null, echo)));
+                Handshake.encode(new Handshake.Welcome(owner.options().server(), route.direct(), route.echo())));
         channel.flush();
         LOG.log(
                 Level.INFO,
@@ -175,7 +172,7 @@ final class PrefillConnection {
                 hello.server(),
                 hello.decodeRank(),
                 hello.prefillRank(),
-                mapping != null ? "shared memory" : "TCP");
+                route.name());
         return true;
     }
 
@@ -218,23 +215,6 @@ final class PrefillConnection {
             return "heads [" + first + ", " + end + ") are not on both ranks";
         }
         return null;
-    }
-
-    private SharedMemory.Mapping map(Handshake.Hello hello, List<MemorySegment> targets) throws IOException {
-        if (hello.shared() == null) {
-            throw new IOException("the decode server's KV pool does not lie in shared memory");
-        }
-        SharedMemory.Mapping mapping = SharedMemory.map(hello.shared());
-        try {
-            for (int i = 0; i < hello.layout().buffers().size(); i++) {
-                long bytes = hello.layout().pageBytes(i) * hello.pages();
-                targets.add(mapping.memory().asSlice(hello.offsets()[i], bytes));
-            }
-            return mapping;
-        } catch (IndexOutOfBoundsException e) {
-            mapping.close();
-            throw new IOException("the decode server's buffers do not lie within its shared memory", e);
-        }
     }
 
     private void handle(Frame frame) throws IOException {
@@ -302,26 +282,17 @@ final class PrefillConnection {
             Thread.currentThread().interrupt();
         } finally {
             fail(reason);
-            Agreed a = agreed();
-            if (a.mapping != null) {
-                a.mapping.close();
+            try {
+                agreed().sender.close();
+            } finally {
+                closeChannel();
             }
-            closeChannel();
         }
     }
 
     private void run(Job job) throws IOException {
         switch (job) {
-            case Pages pages -> {
-                if (pages.room.beginCopy()) {
-                    long bytes = 0;
-                    try {
-                        bytes = agreed().sender.send(pages, closing);
-                    } finally {
-                        pages.room.endCopy(pages.target, pages.pass, bytes);
-                    }
-                }
-            }
+            case Pages pages -> send(pages);
             case Done done -> done(done);
             case End end -> {
                 channel.flush();
@@ -329,6 +300,55 @@ final class PrefillConnection {
             }
             case Control control -> channel.write(control.type, control.room, FrameChannel.text(control.text));
         }
+    }
+
+    /**
+     * Sends these pages, together with those behind them in the queue that are written already, and tells the rooms that
+     * end among them.
+     */
+    private void send(Pages first) throws IOException {
+        PageSender sender = agreed().sender;
+        List<Begun> begun = new ArrayList<>();
+        List<Done> ended = new ArrayList<>();
+        long bytes = 0;
+        try {
+            for (Job job = first; job != null; job = bytes < sender.mostBegunBytes() ? nextReady(sender) : null) {
+                if (job instanceof Pages pages && pages.room.beginCopy()) {
+                    Begun one = new Begun(pages);
+                    begun.add(one);
+                    one.bytes = sender.begin(pages, closing);
+                    bytes += one.bytes;
+                } else if (job instanceof Done done) {
+                    ended.add(done);
+                }
+            }
+        } finally {
+            try {
+                sender.finish();
+            } finally {
+                begun.forEach(one -> one.pages.room.endCopy(one.pages.target, one.pages.pass, one.bytes));
+            }
+        }
+        for (Done done : ended) {
+            done(done);
+        }
+    }
+
+    /** A job under way. */
+    private static final class Begun {
+        private final Pages pages;
+        private long bytes;
+
+        Begun(Pages pages) {
+            this.pages = pages;
+        }
+    }
+
+    /** Takes what can follow pages under way without a wait: pages that are written, and the ends of rooms. */
+    private @Nullable Job nextReady(PageSender sender) {
+        Job head = queue.peek();
+        boolean follows = head instanceof Done || head instanceof Pages pages && sender.isReady(pages);
+        return follows ? queue.remove() : null;
     }
 
     private void done(Done done) throws IOException {

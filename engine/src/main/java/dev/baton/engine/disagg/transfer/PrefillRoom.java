@@ -153,7 +153,7 @@ final class PrefillRoom implements KvSender {
     }
 
     @Override
-    public void send(int rank, int fromLayer, int toLayer, int firstPage, int[] pages) {
+    public void send(int rank, int fromLayer, int toLayer, int firstPage, int[] pages, long mark) {
         if (pages.length == 0 || fromLayer == toLayer) {
             return;
         }
@@ -184,8 +184,8 @@ final class PrefillRoom implements KvSender {
             return;
         }
         for (var entry : receivers) {
-            PrefillConnection.Job job =
-                    new PrefillConnection.Pages(this, entry.getValue(), pass, fromLayer, toLayer, firstPage, pages);
+            PrefillConnection.Job job = new PrefillConnection.Pages(
+                    this, entry.getValue(), pass, fromLayer, toLayer, firstPage, pages, mark);
             if (!entry.getKey().offer(job)) {
                 fail("the send queue to decode server " + entry.getKey().peer() + " is full", null);
             }

@@ -59,7 +59,7 @@ public final class SocketDecodeTransfer implements DecodeTransfer {
         this.instance = instance;
         for (KvRegion region : regions.here().values()) {
             SocketPrefillTransfer.requireSendable(region.layout());
-            if (options.backend() == TransferBackend.SHM && region.shared() == null) {
+            if (options.backend() == TransferBackend.SHM && !region.isShared()) {
                 throw new EngineException(
                         EngineException.Code.CONFIGURATION,
                         "--disaggregation-transfer-backend shm needs the KV pool in shared memory, which this device or"

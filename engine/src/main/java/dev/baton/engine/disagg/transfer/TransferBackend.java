@@ -5,9 +5,9 @@ import java.util.Locale;
 
 /** How pages travel: the values of {@code --disaggregation-transfer-backend}. */
 public enum TransferBackend {
-    /** Shared memory where both servers are on one host, TCP elsewhere. */
+    /** As SHM where both servers are on one host and their devices reach each other, TCP elsewhere. */
     AUTO,
-    /** The prefill server writes into the decode server's pool; both on one host. */
+    /** The prefill server writes into the decode server's pool, shared or device memory; both on one host. */
     SHM,
     /** Pages over the socket. */
     TCP,

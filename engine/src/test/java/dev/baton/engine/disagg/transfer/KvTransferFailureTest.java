@@ -238,6 +238,7 @@ class KvTransferFailureTest {
                             large,
                             60,
                             null,
+                            null,
                             new long[0])));
             ByteBuffer open = FrameChannel.body(4 + 4 * pages.length);
             open.putInt(1);

@@ -17,7 +17,11 @@ record Pair(List<KvRegion> source, List<KvRegion> target, PrefillTransfer prefil
     enum Transport {
         IN_PROCESS,
         SHM,
-        TCP
+        TCP,
+        /** Between devices, directly. */
+        DEVICE,
+        /** Between devices, by way of host memory. */
+        DEVICE_TCP
     }
 
     static Pair open(Transport transport, List<KvRegion> source, List<KvRegion> target) {
@@ -28,6 +32,14 @@ record Pair(List<KvRegion> source, List<KvRegion> target, PrefillTransfer prefil
         if (transport == Transport.IN_PROCESS) {
             InProcessTransfer both = new InProcessTransfer(source, target);
             return new Pair(source, target, both.prefill(), both.decode());
+        }
+        if (transport == Transport.DEVICE || transport == Transport.DEVICE_TCP) {
+            HostedDevice device = new HostedDevice();
+            return open(
+                    transport == Transport.DEVICE ? Transport.SHM : Transport.TCP,
+                    source.stream().map(device::source).toList(),
+                    target.stream().map(device::target).toList(),
+                    timeout);
         }
         TransferBackend backend = transport == Transport.SHM ? TransferBackend.SHM : TransferBackend.TCP;
         SocketPrefillTransfer prefill = new SocketPrefillTransfer(
