@@ -21,6 +21,7 @@ public final class HtmlReport {
             p.lead { color: #46566a; margin-top: 0; }
             table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
             th, td { text-align: right; padding: .35rem .6rem; border-bottom: 1px solid #e3e8ee; }
+            td:not(.range):not(.no):not(.yes) { white-space: nowrap; }
             th:first-child, td:first-child { text-align: left; } thead th { border-bottom: 2px solid #9fb0c3; }
             .range { color: #6b7b8d; font-size: .85em; } .yes { color: #14713d; font-weight: 600; } .no { color: #6b7b8d; }
             .note { background: #fff6e0; border-left: 4px solid #d9a21f; padding: .5rem .8rem; margin: .5rem 0; }

@@ -150,6 +150,8 @@ public final class Plots {
         style(chart.getStyler());
         chart.getStyler().setAvailableSpaceFill(0.7);
         chart.getStyler().setYAxisMin(0.0);
+        // Least pixels of a label: every rank shows its own.
+        chart.getStyler().setXAxisTickMarkSpacingHint(20);
         for (Summary.Cell cell : summary.cells()) {
             List<Summary.ExpertLoad> known = cell.experts().stream()
                     .filter(load -> load.rankLoads().length > 0)
