@@ -25,6 +25,8 @@ import org.jspecify.annotations.Nullable;
 final class NodeGathering {
     private static final Logger LOG = System.getLogger(NodeGathering.class.getName());
     private static final Duration HELLO_LIMIT = Duration.ofSeconds(10);
+    /** How long a node that has called is waited for, to be told why there is no server. */
+    private static final Duration LATE_HELLO = Duration.ofSeconds(5);
 
     private final NodeOptions options;
     private final Map<String, String> facts;
@@ -32,6 +34,8 @@ final class NodeGathering {
     private final @Nullable Guest[] guests;
     private @Nullable String failure;
     private boolean complete;
+    /** Calls that have been taken and whose hello has not been answered. */
+    private int greeting;
 
     /** A node that has come. */
     private record Guest(SocketChannel socket, String address) {}
@@ -73,6 +77,7 @@ final class NodeGathering {
         while (true) {
             try {
                 SocketChannel socket = listener.accept();
+                greeting(1);
                 Thread.ofVirtual().start(() -> greet(socket));
             } catch (ClosedChannelException e) {
                 return;
@@ -82,7 +87,20 @@ final class NodeGathering {
         }
     }
 
+    private synchronized void greeting(int change) {
+        greeting += change;
+        notifyAll();
+    }
+
     private void greet(SocketChannel socket) {
+        try {
+            answer(socket);
+        } finally {
+            greeting(-1);
+        }
+    }
+
+    private void answer(SocketChannel socket) {
         try {
             String address = address(socket);
             if (JoinMessage.read(socket, HELLO_LIMIT) instanceof JoinMessage.Hello hello) {
@@ -266,13 +284,21 @@ final class NodeGathering {
         }
     }
 
-    /** Tells those who came, and no longer listens. */
+    /** Tells those who came and those who are just coming, and no longer listens. */
     private synchronized EngineException giveUp(EngineException why) {
         failure = why.getMessage();
         for (Guest guest : guests) {
             if (guest != null) {
                 refuse(guest.socket(), guest.address(), String.valueOf(why.getMessage()));
             }
+        }
+        long deadline = System.nanoTime() + LATE_HELLO.toNanos();
+        try {
+            for (long left = 1; greeting > 0 && left > 0; left = (deadline - System.nanoTime()) / 1_000_000) {
+                wait(left);
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
         }
         close(listener);
         return why;

@@ -8,10 +8,13 @@ import dev.baton.tensor.parallel.Frame;
 import dev.baton.tensor.parallel.FrameReceiver;
 import dev.baton.tensor.parallel.NodeMesh;
 import java.io.IOException;
+import java.net.ConnectException;
 import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
 import java.nio.ByteBuffer;
+import java.nio.channels.SocketChannel;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -160,6 +163,34 @@ class NodeJoinTest {
         Future<NodeMesh> one = start(1, 2, LONG, Map.of("--page-size", "16", "Baton", "1"));
         refused(zero, EngineException.Code.CONFIGURATION, "node 1", "--page-size is 16 there and 1 on node 0");
         refused(one, EngineException.Code.CONFIGURATION, "--page-size is 16 there and 1 on node 0");
+    }
+
+    private SocketChannel call() throws Exception {
+        while (true) {
+            try {
+                return SocketChannel.open(new InetSocketAddress("127.0.0.1", port));
+            } catch (ConnectException e) {
+                // Node 0 does not listen yet.
+                Thread.sleep(5);
+            }
+        }
+    }
+
+    @Test
+    void aNodeThatIsJustComingWhenOthersDoNotFitIsToldWhy() throws Exception {
+        Future<NodeMesh> zero = start(0, 3, LONG, FACTS);
+        // Its call is taken, its hello comes when there is no server any more.
+        try (SocketChannel late = call()) {
+            Future<NodeMesh> one = start(1, 3, LONG, Map.of("--page-size", "16", "Baton", "1"));
+            refused(one, EngineException.Code.CONFIGURATION, "--page-size is 16 there and 1 on node 0");
+            JoinMessage.send(late, new JoinMessage.Hello(2, 3, 1, FACTS));
+            assertThat(JoinMessage.read(late, LONG))
+                    .isInstanceOfSatisfying(
+                            JoinMessage.Refused.class,
+                            refused ->
+                                    assertThat(refused.reason()).contains("--page-size is 16 there and 1 on node 0"));
+        }
+        refused(zero, EngineException.Code.CONFIGURATION, "--page-size is 16 there and 1 on node 0");
     }
 
     @Test
