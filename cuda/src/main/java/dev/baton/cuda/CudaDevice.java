@@ -2,6 +2,7 @@ package dev.baton.cuda;
 
 import dev.baton.cuda.compile.KernelCache;
 import dev.baton.cuda.driver.Gpu;
+import dev.baton.cuda.driver.GpuEvent;
 import dev.baton.cuda.driver.GpuGraph;
 import dev.baton.cuda.driver.PeerMemory;
 import dev.baton.cuda.nccl.NcclGroup;
@@ -11,6 +12,7 @@ import dev.baton.tensor.Device;
 import dev.baton.tensor.DeviceActivity;
 import dev.baton.tensor.DeviceExchange;
 import dev.baton.tensor.DeviceInfo;
+import dev.baton.tensor.DeviceMark;
 import dev.baton.tensor.Graph;
 import dev.baton.tensor.Ops;
 import dev.baton.tensor.Tensor;
@@ -40,6 +42,7 @@ public final class CudaDevice implements Device {
     /** Address to bytes. */
     private final Map<Long, Long> allocations = new HashMap<>();
 
+    private final List<GpuEvent> marks = new ArrayList<>();
     private final List<MemorySegment> hostBuffers = new ArrayList<>();
     private final long limitBytes;
     private long allocatedBytes;
@@ -142,8 +145,8 @@ public final class CudaDevice implements Device {
                 TensorException.Code.OUT_OF_MEMORY,
                 "cannot allocate " + bytes + " bytes on GPU " + options.ordinal() + " for " + dtype
                         + Arrays.toString(shape) + ": " + allocatedBytes + " of " + limitBytes
-                        + " bytes are taken; lower the KV cache (--max-total-tokens, --mem-fraction-static), the batch"
-                        + " (--max-running-requests) or --chunked-prefill-size");
+                        + " bytes that were free are taken; lower --mem-fraction-static, --max-total-tokens,"
+                        + " --max-running-requests, --context-length or --chunked-prefill-size");
     }
 
     @Override
@@ -251,6 +254,33 @@ public final class CudaDevice implements Device {
         return whyUnavailable().isEmpty() ? Gpu.count() : 0;
     }
 
+    @Override
+    public boolean isAsynchronous() {
+        return true;
+    }
+
+    @Override
+    public DeviceMark mark() {
+        GpuEvent event = gpu.event();
+        marks.add(event);
+        return new DeviceMark() {
+            @Override
+            public void set() {
+                event.record();
+            }
+
+            @Override
+            public boolean passed() {
+                return event.hasPassed();
+            }
+
+            @Override
+            public void await() {
+                event.synchronize();
+            }
+        };
+    }
+
     /** Queues a copy within the device, both dense and of equal size. */
     public void copy(Tensor source, Tensor target) {
         long bytes = denseBytes(source, target.memory());
@@ -310,6 +340,7 @@ public final class CudaDevice implements Device {
             gpu.synchronize();
             ops.close();
             exchange.close();
+            marks.forEach(GpuEvent::close);
             allocations.keySet().forEach(gpu::free);
             hostBuffers.forEach(gpu::freeHost);
             gpu.close();

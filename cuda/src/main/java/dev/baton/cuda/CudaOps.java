@@ -10,6 +10,8 @@ import dev.baton.tensor.ExpertWeights;
 import dev.baton.tensor.GateSpec;
 import dev.baton.tensor.NormedRows;
 import dev.baton.tensor.Ops;
+import dev.baton.tensor.SampledRows;
+import dev.baton.tensor.StepExchange;
 import dev.baton.tensor.Tensor;
 import dev.baton.tensor.TensorException;
 import dev.baton.tensor.Weight;
@@ -31,8 +33,7 @@ final class CudaOps implements Ops, AutoCloseable {
     private final CudaAttention attention;
     private final CudaExperts experts;
     private final SkinnyProduct skinny;
-    private final Scratch scratch;
-    private final int multiprocessors;
+    private final CudaChoice choice;
     private final boolean fuses;
 
     CudaOps(CudaDevice device, KernelCache cache) {
@@ -40,7 +41,7 @@ final class CudaOps implements Ops, AutoCloseable {
         this.kernels = new Kernels(device.gpu(), cache);
         this.product = new MatrixProduct(device.gpu());
         this.operands = new Operands(device, launch, kernels);
-        this.scratch = new Scratch(device);
+        Scratch scratch = new Scratch(device);
         this.skinny = new SkinnyProduct(device.gpu().info(), launch, kernels, operands);
         this.experts = new CudaExperts(
                 launch,
@@ -48,7 +49,8 @@ final class CudaOps implements Ops, AutoCloseable {
                 scratch,
                 operands,
                 new ExpertProduct(device.gpu().info(), launch, kernels));
-        this.multiprocessors = device.gpu().info().multiprocessors();
+        this.choice =
+                new CudaChoice(launch, kernels, scratch, device.gpu().info().multiprocessors());
         this.fuses = device.gpu().info().hasClusters() && device.activationType() == DType.BF16;
         this.attention = new CudaAttention(device.gpu().info(), launch, kernels, scratch);
     }
@@ -369,19 +371,22 @@ final class CudaOps implements Ops, AutoCloseable {
 
     @Override
     public void argmax(Tensor logits, Tensor out) {
-        if (out.elements() != logits.rows()) {
-            throw misfit("argmax", "logits [T, n], out [T]", logits, out);
-        }
-        int rows = logits.rows();
-        if (rows > 0) {
-            int parts = Math.max(1, Math.min(logits.columns() / (8 * BLOCK), 8 * multiprocessors / rows));
-            rows(launch, logits)
-                    .put(address(out))
-                    .put(scratch.address("argmax.best", 8L * rows * parts))
-                    .put(scratch.address("argmax.arrived", 4L * rows))
-                    .put(logits.columns())
-                    .run(kernels.get(Source.ELEMENTS, "argmax_f32"), rows, parts, 1, 0);
-        }
+        choice.argmax(logits, out);
+    }
+
+    @Override
+    public void sample(Tensor logits, SampledRows rows, Tensor out) {
+        choice.sample(logits, rows, out);
+    }
+
+    @Override
+    public void beginStep(StepExchange exchange, Tensor packed, int tokens, Tensor tokenTable, Tensor slotTable) {
+        choice.beginStep(exchange, packed, tokens, tokenTable, slotTable);
+    }
+
+    @Override
+    public void endStep(StepExchange exchange, Tensor chosen, Tensor places, int first, Tensor tokenTable) {
+        choice.endStep(exchange, chosen, places, first, tokenTable);
     }
 
     @Override

@@ -82,6 +82,25 @@ public interface Device extends AutoCloseable {
         return Arena.ofAuto().allocate(bytes, 64);
     }
 
+    /**
+     * Whether the device works behind the host, so that the host can queue a step before it knows what the one before
+     * gave: {@link #mark}, {@link Ops#beginStep}, {@link Ops#endStep} and {@link Ops#sample} work here, and operators
+     * reach memory of {@link #hostBuffer}.
+     */
+    default boolean isAsynchronous() {
+        return false;
+    }
+
+    /**
+     * A new mark.
+     *
+     * @throws TensorException UNAVAILABLE on a device that is not asynchronous
+     */
+    default DeviceMark mark() {
+        throw new TensorException(
+                TensorException.Code.UNAVAILABLE, info().kind() + " devices have finished when a call returns");
+    }
+
     /** Whether {@link #capture} works here. */
     default boolean capturesGraphs() {
         return false;

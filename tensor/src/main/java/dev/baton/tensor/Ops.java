@@ -163,6 +163,43 @@ public interface Ops {
     void argmax(Tensor logits, Tensor out);
 
     /**
+     * Samples a token of each row: penalties, then temperature, then top-k, top-p and min-p taken together over one
+     * distribution, then one draw. Weights are e^((logit - largest) / temperature) in units of 2^-40, so that their sums
+     * are the same in any order. In the order of the logits (ties: lower id first), the first token that has k before it,
+     * or more than top-p of the mass before it, or less than min-p of the best one's weight, is cut with all behind it.
+     * The token drawn is the first, by id, whose weights up to it exceed the uniform number's share of what is kept.
+     *
+     * @param logits F32 [B, n]; penalties change them
+     * @param out I32 [B]; -1 where no logit is above minus infinity
+     */
+    default void sample(Tensor logits, SampledRows rows, Tensor out) {
+        throw new TensorException(TensorException.Code.UNAVAILABLE, "this device does not sample");
+    }
+
+    /**
+     * Takes a step's integers from host memory and enters its tokens in the two tables, {@link StepExchange}. An id below 0
+     * is read from the token table, where an earlier step has left it.
+     *
+     * @param packed I32 [n]: what is taken. Its first parts are ids, positions, slots and places in the tables, [T] each;
+     *     equal places only with equal ids and slots
+     * @param tokens T
+     */
+    default void beginStep(StepExchange exchange, Tensor packed, int tokens, Tensor tokenTable, Tensor slotTable) {
+        throw new TensorException(TensorException.Code.UNAVAILABLE, "this device keeps no token table");
+    }
+
+    /**
+     * Leaves what the step chose in the token table, for the next step, and in host memory.
+     *
+     * @param chosen I32 [S]
+     * @param places I32 [S] places in the token table
+     * @param first where in the host memory's row the ids begin
+     */
+    default void endStep(StepExchange exchange, Tensor chosen, Tensor places, int first, Tensor tokenTable) {
+        throw new TensorException(TensorException.Code.UNAVAILABLE, "this device keeps no token table");
+    }
+
+    /**
      * Steps of at most so many tokens are faster through the operators below, which do what stands between two products
      * within one of them. 0 where they bring nothing.
      *

@@ -10,6 +10,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
+import java.nio.charset.StandardCharsets;
 import java.util.List;
 
 /** The run-time compiler (NVRTC User Guide): CUDA C++ to machine code for one architecture. Needs no GPU. */
@@ -30,6 +31,12 @@ public final class Nvrtc {
     private static final MethodHandle CODE = LIBRARY.function("nvrtcGetCUBIN", JAVA_LONG, ADDRESS);
     private static final MethodHandle LOG_SIZE = LIBRARY.function("nvrtcGetProgramLogSize", JAVA_LONG, ADDRESS);
     private static final MethodHandle LOG = LIBRARY.function("nvrtcGetProgramLog", JAVA_LONG, ADDRESS);
+
+    /** Behind the compiler's own words. */
+    private static final String REMEDY =
+            "take NVRTC of CUDA 12.3 or newer (older ones do not know this GPU's instructions;"
+                    + " the one found first on LD_LIBRARY_PATH or under CUDA_HOME is used), or compile on another machine of the"
+                    + " same GPU and copy its BATON_KERNEL_CACHE; --device cpu works without";
 
     private Nvrtc() {}
 
@@ -87,9 +94,8 @@ public final class Nvrtc {
                             (result == COMPILATION
                                             ? name + " does not compile:\n"
                                             : name + ": NVRTC returned " + result + "\n")
-                                    + new String(
-                                            bytes(arena, program, LOG_SIZE, LOG),
-                                            java.nio.charset.StandardCharsets.UTF_8));
+                                    + new String(bytes(arena, program, LOG_SIZE, LOG), StandardCharsets.UTF_8).strip()
+                                    + "\n" + REMEDY);
                 }
                 return bytes(arena, program, CODE_SIZE, CODE);
             } finally {

@@ -64,6 +64,7 @@ final class Calls {
     static final MethodHandle EVENT_DESTROY = DRIVER.function("cuEventDestroy_v2", JAVA_LONG);
     static final MethodHandle EVENT_RECORD = DRIVER.function("cuEventRecord", JAVA_LONG, JAVA_LONG);
     static final MethodHandle EVENT_SYNCHRONIZE = DRIVER.function("cuEventSynchronize", JAVA_LONG);
+    static final MethodHandle EVENT_QUERY = DRIVER.function("cuEventQuery", JAVA_LONG);
     static final MethodHandle EVENT_ELAPSED = DRIVER.function("cuEventElapsedTime", ADDRESS, JAVA_LONG, JAVA_LONG);
     static final MethodHandle MODULE_LOAD = DRIVER.function("cuModuleLoadData", ADDRESS, ADDRESS);
     static final MethodHandle MODULE_UNLOAD = DRIVER.function("cuModuleUnload", JAVA_LONG);

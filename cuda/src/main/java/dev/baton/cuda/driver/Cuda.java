@@ -59,10 +59,19 @@ final class Cuda {
     }
 
     static TensorException failure(String what, int code) {
+        return failure(what, code, text(Calls.ERROR_NAME, code), text(Calls.ERROR_STRING, code));
+    }
+
+    /**
+     * @param name that the driver has for the error
+     * @param words that it explains it with
+     */
+    static TensorException failure(String what, int code, String name, String words) {
         TensorException.Code kind =
                 code == OUT_OF_MEMORY ? TensorException.Code.OUT_OF_MEMORY : TensorException.Code.FAULT;
+        String remedy = Remedies.of(code);
         return new TensorException(
-                kind, what + ": " + text(Calls.ERROR_NAME, code) + " (" + text(Calls.ERROR_STRING, code) + ")");
+                kind, what + ": " + name + " (" + words + ")" + (remedy.isEmpty() ? "" : "; " + remedy));
     }
 
     private static String text(MethodHandle function, int code) {

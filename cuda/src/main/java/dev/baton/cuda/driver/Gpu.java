@@ -56,13 +56,18 @@ public final class Gpu implements AutoCloseable {
     public static int count() {
         Cuda.run("cuInit", () -> (int) Calls.INIT.invokeExact(0));
         int version = Cuda.intOf("cuDriverGetVersion", result -> (int) Calls.DRIVER_VERSION.invokeExact(result));
+        requireVersion(version);
+        return Cuda.intOf("cuDeviceGetCount", result -> (int) Calls.DEVICE_COUNT.invokeExact(result));
+    }
+
+    /** @param version as the driver tells it: 1000 times the major number, ten times the minor one */
+    static void requireVersion(int version) {
         if (version < OLDEST_DRIVER) {
             throw new TensorException(
                     TensorException.Code.UNAVAILABLE,
                     "the NVIDIA driver speaks CUDA " + version / 1000 + "." + version % 1000 / 10
                             + "; CUDA 12.0 or newer is needed: update the driver, or use --device cpu");
         }
-        return Cuda.intOf("cuDeviceGetCount", result -> (int) Calls.DEVICE_COUNT.invokeExact(result));
     }
 
     /**

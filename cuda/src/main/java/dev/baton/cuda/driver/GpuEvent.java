@@ -1,11 +1,14 @@
 package dev.baton.cuda.driver;
 
+import dev.baton.tensor.TensorException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
 /** A mark in a stream. Used by the stream's thread. */
 public final class GpuEvent implements AutoCloseable {
+    private static final int NOT_READY = 600;
+
     private final long stream;
     private final long event;
 
@@ -22,6 +25,20 @@ public final class GpuEvent implements AutoCloseable {
     /** Waits until the stream has passed the mark. */
     public void synchronize() {
         Cuda.run("cuEventSynchronize", () -> (int) Calls.EVENT_SYNCHRONIZE.invokeExact(event));
+    }
+
+    /** Whether the stream has passed the mark; true as well when it was never put. */
+    public boolean hasPassed() {
+        int code;
+        try {
+            code = (int) Calls.EVENT_QUERY.invokeExact(event);
+        } catch (Throwable e) {
+            throw new TensorException(TensorException.Code.FAULT, "cuEventQuery: " + e, e);
+        }
+        if (code != 0 && code != NOT_READY) {
+            throw Cuda.failure("cuEventQuery", code);
+        }
+        return code == 0;
     }
 
     /** Device time from an earlier mark to this one, both passed, in milliseconds. */

@@ -7,11 +7,12 @@ import java.util.HashMap;
 import java.util.Map;
 
 /**
- * Decode steps recorded as graphs, one for each padded batch size and range of context lengths. A shape runs operator by
+ * Decode steps recorded as graphs, one for each padded batch size, range of context lengths, and whether tokens
+ * are sampled. A shape runs operator by
  * operator the first time, is recorded the second time, and replayed from then on. One thread.
  */
 final class DecodeGraphs implements AutoCloseable {
-    private record Shape(int sequences, int contextBound) {}
+    private record Shape(int sequences, int contextBound, boolean sampled) {}
 
     private final Device device;
     /** Ascending. */
@@ -66,8 +67,8 @@ final class DecodeGraphs implements AutoCloseable {
     }
 
     /** Runs {@code work} directly, or its recording. */
-    void run(int sequences, int contextBound, Runnable work) {
-        Shape shape = new Shape(sequences, contextBound);
+    void run(StepForm form, Runnable work) {
+        Shape shape = new Shape(form.padded(), form.contextBound(), form.sampled());
         Graph graph = graphs.get(shape);
         if (graph == null && seen.putIfAbsent(shape, true) == null) {
             work.run();

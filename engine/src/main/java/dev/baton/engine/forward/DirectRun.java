@@ -7,12 +7,14 @@ import dev.baton.engine.schedule.StepExecutor;
 import dev.baton.engine.schedule.StepPlan;
 import dev.baton.engine.schedule.StepResult;
 import dev.baton.protocol.SamplingParams;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.IntFunction;
@@ -21,16 +23,19 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Drives ranks without a scheduler: a fixed set of prompts, prefilled in chunks, then decoded together until each has
- * its tokens; nothing ends early and nothing is shared. For checks and measurements. One thread; slots and rows begin
- * anew with every call of {@link #generate}.
+ * its tokens; nothing ends early and nothing is shared. As a scheduler does, it queues a step while the one before runs,
+ * unless somebody wants to look between them. For checks and measurements. One thread; slots and rows begin anew with
+ * every call of {@link #generate}.
  */
 public final class DirectRun {
     private static final long STEP_LIMIT_SECONDS = 600;
 
     private final StepExecutor executor;
     private final int maxStepTokens;
-    private final Runnable afterStep;
+    private final @Nullable Runnable afterStep;
     private long step;
+
+    private record Launched(StepPlan plan, Future<StepResult> result) {}
 
     /**
      * How prompts are run.
@@ -73,23 +78,32 @@ public final class DirectRun {
      */
     public record Outcome(int[][] tokens, List<TimedStep> steps) {}
 
-    /**
-     * One step.
-     *
-     * @param tokens T
-     */
-    public record TimedStep(ForwardMode mode, int sequences, int tokens, StepResult result) {}
+    /** One step. */
+    public record TimedStep(StepPlan plan, StepResult result) {
+        public ForwardMode mode() {
+            return plan.mode();
+        }
+
+        public int sequences() {
+            return plan.sequences();
+        }
+
+        /** T */
+        public int tokens() {
+            return plan.tokens();
+        }
+    }
 
     /** @param maxStepTokens most tokens of a step */
     public DirectRun(StepExecutor executor, int maxStepTokens) {
-        this(executor, maxStepTokens, () -> {});
+        this(executor, maxStepTokens, null);
     }
 
     /**
      * @param maxStepTokens most tokens of a step
-     * @param afterStep runs on the calling thread after each step
+     * @param afterStep runs on the calling thread after each step, before the next is queued; null for nothing
      */
-    public DirectRun(StepExecutor executor, int maxStepTokens, Runnable afterStep) {
+    public DirectRun(StepExecutor executor, int maxStepTokens, @Nullable Runnable afterStep) {
         this.executor = executor;
         this.maxStepTokens = maxStepTokens;
         this.afterStep = afterStep;
@@ -100,38 +114,61 @@ public final class DirectRun {
         int sequences = prompts.size();
         int newTokens = options.sampling().maxNewTokens();
         List<TimedStep> steps = new ArrayList<>();
-        int[][] made = new int[sequences][newTokens];
         int[][] slots = slots(prompts, newTokens, options.slotSeed());
         int[] done = new int[sequences];
-        while (true) {
-            StepPlan plan = extend(prompts, options, slots, done);
-            if (plan == null) {
-                break;
-            }
-            StepResult result = run(plan, steps);
+        ArrayDeque<Launched> underWay = new ArrayDeque<>();
+        for (StepPlan plan = extend(prompts, options, slots, done);
+                plan != null;
+                plan = extend(prompts, options, slots, done)) {
             for (int b = 0; b < plan.sequences(); b++) {
-                int sequence = plan.rows()[b];
-                done[sequence] += plan.count(b);
-                if (plan.samples()[b] && newTokens > 0) {
-                    made[sequence][0] = result.nextIds()[b];
+                done[plan.rows()[b]] += plan.count(b);
+            }
+            launch(plan, underWay, steps);
+        }
+        for (int i = 1; i < newTokens; i++) {
+            launch(decode(prompts, options, slots, i), underWay, steps);
+        }
+        while (!underWay.isEmpty()) {
+            endOldest(underWay, steps);
+        }
+        return new Outcome(made(prompts, newTokens, steps), steps);
+    }
+
+    private void launch(StepPlan plan, ArrayDeque<Launched> underWay, List<TimedStep> steps) {
+        underWay.addLast(new Launched(plan, executor.run(plan)));
+        while (underWay.size() > (afterStep == null ? 1 : 0)) {
+            endOldest(underWay, steps);
+        }
+    }
+
+    private void endOldest(ArrayDeque<Launched> underWay, List<TimedStep> steps) {
+        Launched oldest = underWay.removeFirst();
+        StepPlan plan = oldest.plan();
+        steps.add(new TimedStep(plan, resultOf(oldest.result())));
+        if (afterStep != null) {
+            afterStep.run();
+        }
+    }
+
+    /** [prompts][newTokens] */
+    private static int[][] made(List<int[]> prompts, int newTokens, List<TimedStep> steps) {
+        int[][] made = new int[prompts.size()][newTokens];
+        for (TimedStep step : steps) {
+            StepPlan plan = step.plan();
+            for (int b = 0; b < plan.sequences(); b++) {
+                int row = plan.rows()[b];
+                int at = plan.contextLength(b) - prompts.get(row).length;
+                if (plan.samples()[b] && at < newTokens) {
+                    made[row][at] = step.result().nextIds()[b];
                 }
             }
         }
-        for (int i = 1; i < newTokens; i++) {
-            StepResult result = run(decode(prompts, options, slots, i), steps);
-            for (int b = 0; b < sequences; b++) {
-                made[b][i] = result.nextIds()[b];
-            }
-        }
-        return new Outcome(made, steps);
+        return made;
     }
 
-    private StepResult run(StepPlan plan, List<TimedStep> steps) {
+    private static StepResult resultOf(Future<StepResult> future) {
         try {
-            StepResult result = executor.run(plan).get(STEP_LIMIT_SECONDS, TimeUnit.SECONDS);
-            steps.add(new TimedStep(plan.mode(), plan.sequences(), plan.tokens(), result));
-            afterStep.run();
-            return result;
+            return future.get(STEP_LIMIT_SECONDS, TimeUnit.SECONDS);
         } catch (ExecutionException e) {
             if (e.getCause() instanceof RuntimeException known) {
                 throw known;

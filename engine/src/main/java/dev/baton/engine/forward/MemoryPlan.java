@@ -1,6 +1,7 @@
 package dev.baton.engine.forward;
 
 import dev.baton.engine.EngineException;
+import dev.baton.tensor.TensorException;
 import java.util.Locale;
 
 /**
@@ -40,8 +41,35 @@ public record MemoryPlan(
         return (int) Math.min(tokens, Integer.MAX_VALUE - 1);
     }
 
-    private String tooLarge(int wanted) {
-        String arithmetic = String.format(
+    /**
+     * The error of weights for which a device has no room; other errors as they are.
+     *
+     * @param loadedBytes of weights that found room
+     */
+    static RuntimeException weightsDoNotFit(long loadedBytes, long deviceBytes, TensorException error) {
+        if (error.code() != TensorException.Code.OUT_OF_MEMORY) {
+            return error;
+        }
+        return new EngineException(
+                EngineException.Code.CONFIGURATION,
+                "the weights do not fit: after " + gib(loadedBytes) + " of them on a device with " + gib(deviceBytes)
+                        + " free: " + error.getMessage()
+                        + "; for weights, spread the model over devices (--tp-size, --pp-size), take a smaller or F8 model,"
+                        + " or end other programs that hold the device's memory",
+                error);
+    }
+
+    /** The error of an allocation that the plan had room for; other errors as they are. */
+    RuntimeException explain(String what, TensorException error) {
+        if (error.code() != TensorException.Code.OUT_OF_MEMORY) {
+            return error;
+        }
+        return new EngineException(
+                EngineException.Code.CONFIGURATION, what + ": " + arithmetic() + "; " + error.getMessage(), error);
+    }
+
+    private String arithmetic() {
+        return String.format(
                 Locale.ROOT,
                 "%s of memory * %.3f - %s of weights - %s of buffers leave room for %d KV tokens of %d bytes",
                 gib(deviceBytes),
@@ -50,6 +78,10 @@ public record MemoryPlan(
                 gib(bufferBytes),
                 fittingTokens,
                 bytesPerToken);
+    }
+
+    private String tooLarge(int wanted) {
+        String arithmetic = arithmetic();
         return wanted > 0
                 ? "--max-total-tokens " + wanted + " does not fit: " + arithmetic
                         + "; lower --max-total-tokens, --chunked-prefill-size or --max-running-requests, or raise"

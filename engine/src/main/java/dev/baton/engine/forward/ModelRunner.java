@@ -10,7 +10,6 @@ import dev.baton.engine.arch.LayerHook;
 import dev.baton.engine.arch.Layout;
 import dev.baton.engine.arch.LocalExperts;
 import dev.baton.engine.arch.RankCommunicators;
-import dev.baton.engine.arch.StepInputs;
 import dev.baton.engine.arch.StepShape;
 import dev.baton.engine.arch.TwoHalves;
 import dev.baton.engine.arch.WeightLoader;
@@ -26,9 +25,7 @@ import dev.baton.model.safetensors.WeightSource;
 import dev.baton.tensor.Device;
 import dev.baton.tensor.Ops;
 import dev.baton.tensor.Tensor;
-import dev.baton.tensor.parallel.Communicator;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
+import dev.baton.tensor.TensorException;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -47,11 +44,12 @@ public final class ModelRunner {
     private final Decoder decoder;
     private final long weightBytes;
     private final CommunicationQueue queue;
+    private final StepEnding ending;
 
     private @Nullable RunnerMemory memory;
     private Ops ops;
     private RankCommunicators collectives;
-    private @Nullable RankObserver observer;
+    private Watch watch = Watch.NONE;
     private LayerListener layerListener = LayerListener.NONE;
 
     /**
@@ -83,22 +81,27 @@ public final class ModelRunner {
         this.ops = device.ops();
         this.collectives = communicators;
         WeightLoader loader = new WeightLoader(weights, device, config);
-        this.decoder = new Decoder(
-                config,
-                layout,
-                loader,
-                new Decoder.Options(
-                        options.contextTokens(),
-                        options.ropePrecision(),
-                        options.alwaysAbsorbed(),
-                        balance == null ? ExpertPlacement.IDENTITY : balance,
-                        options.dispatch()));
+        try {
+            this.decoder = new Decoder(
+                    config,
+                    layout,
+                    loader,
+                    new Decoder.Options(
+                            options.contextTokens(),
+                            options.ropePrecision(),
+                            options.alwaysAbsorbed(),
+                            balance == null ? ExpertPlacement.IDENTITY : balance,
+                            options.dispatch()));
+        } catch (TensorException e) {
+            throw MemoryPlan.weightsDoNotFit(loader.bytes(), device.info().memoryBytes(), e);
+        }
         if (balance != null) {
             balance.attach(decoder.experts());
         }
         this.queue = layout.experts().dispatched() && options.dispatch().overlap() != DispatchOptions.Overlap.NONE
                 ? CommunicationQueue.threaded(Thread.currentThread().getName() + "-dispatch")
                 : CommunicationQueue.INLINE;
+        this.ending = new StepEnding(decoder, device, options.logitRows());
         this.weightBytes = loader.bytes() + (balance == null ? 0 : balance.bufferBytes());
         if (RunnerMemory.inHalves(decoder, layout, options)) {
             decoder.requireHalves();
@@ -121,7 +124,12 @@ public final class ModelRunner {
         if (memory != null) {
             throw new IllegalStateException("allocated already");
         }
-        this.memory = RunnerMemory.allocate(config, layout, device, communicators, decoder, options, capacityTokens);
+        try {
+            this.memory =
+                    RunnerMemory.allocate(config, layout, device, communicators, decoder, options, capacityTokens);
+        } catch (TensorException e) {
+            throw memoryPlan().explain("cache and buffers do not fit beside the weights", e);
+        }
     }
 
     /** The rank's cache. */
@@ -160,7 +168,7 @@ public final class ModelRunner {
 
     /** Watches the steps to come; null ends it. On the rank's thread, between steps. */
     public void observe(@Nullable RankObserver next) {
-        this.observer = next;
+        this.watch = new Watch(next);
         if (next != null) {
             next.attach(device);
         }
@@ -205,69 +213,86 @@ public final class ModelRunner {
         return TwoBatchSplit.possible(List.of(plan)) ? shape.inHalves() : shape;
     }
 
+    /** The same for a rank of an attention group, see {@link #begin}. */
+    public StepResult execute(StepPlan plan, StepShape shape) {
+        return begin(plan, shape).await();
+    }
+
     /**
-     * The same for a rank of an attention group.
+     * Executes a plan as far as the host must: on an asynchronous device that chooses the tokens by itself, the step may
+     * still run, and the next one may be begun. Steps end in their order.
      *
      * @param plan of the rank's group; one without tokens when the group only takes part
      * @param shape what all groups bring
      */
-    public StepResult execute(StepPlan plan, StepShape shape) {
-        RankObserver watching = observer;
+    public PendingStep begin(StepPlan plan, StepShape shape) {
+        RankObserver watching = watch.observer();
         long startNanos = System.nanoTime();
-        if (watching != null) {
-            watching.stepBegan(plan);
+        if (watching == null) {
+            return run(memory(), plan, shape, startNanos);
         }
-        StepResult result = run(memory(), plan, shape, startNanos);
-        if (watching != null) {
-            watching.stepEnded(plan, result);
-        }
-        return result;
+        watching.stepBegan(plan);
+        PendingStep step = run(memory(), plan, shape, startNanos);
+        watching.stepEnded(plan, step.await());
+        return step;
     }
 
-    private StepResult run(RunnerMemory m, StepPlan plan, StepShape shape, long startNanos) {
+    private PendingStep run(RunnerMemory m, StepPlan plan, StepShape shape, long startNanos) {
         requireFits(plan);
-        began(Phase.PREPARE);
+        watch.began(Phase.PREPARE);
         m.output().begin(plan);
+        StepForm form = form(m, plan);
+        if (form.choosesOnDevice()) {
+            m.choices().collectForNext();
+        } else {
+            m.choices().collectAll();
+        }
+        m.choices().entering(plan);
         // Before the plan's own ids: what comes late may be of a row's former owner.
         m.streams().takeIds(plan, m.tables());
         m.tables().apply(plan);
-        boolean recorded = isRecorded(m, plan);
-        int padded = recorded ? m.graphs().padded(plan.sequences()) : plan.sequences();
-        int longest = longestContext(plan);
-        int contextBound = recorded ? m.graphs().contextBound(longest) : longest;
-        StepInputs inputs = m.inputs().fill(plan, m.tables(), padded, contextBound);
-        ended(Phase.PREPARE);
+        StepInputBuffers.Filled filled =
+                m.inputs().fill(plan, m.tables(), m.output().rows(), form);
+        watch.ended(Phase.PREPARE);
         ForwardContext context =
-                new ForwardContext(ops, collectives, m.workspace(), m.cache().all(), inputs, shape, queue);
-        if (recorded) {
-            m.graphs().run(padded, contextBound, () -> decode(m, context, padded));
-            if (choosesFirst() || m.output().choosesAlike(plan)) {
-                take(m, plan, m.logitWorkspace().rows(decoder.logitsBuffer(), padded), 0, plan.sequences());
+                new ForwardContext(ops, collectives, m.workspace(), m.cache().all(), filled.inputs(), shape, queue);
+        if (form.recorded()) {
+            m.graphs().run(form, () -> decode(m, context, filled.choices()));
+            if (!form.choosesOnDevice()) {
+                ending.recorded(m, plan, context, form, watch);
             }
-            shareIds(m, plan, m.output().choosesAlike(plan));
         } else if (shape.totalTokens() > 0) {
-            Workspace stream = m.streams().begin(plan, m.tables());
-            began(Phase.FORWARD);
-            if (plan.tokens() > 0) {
-                m.inputs().storeSlots(ops, inputs, m.tables().slotTable());
-            }
-            StepHalves halves = shape.halves() ? m.halves() : null;
-            Tensor states = halves == null
-                    ? decoder.forward(context, stream, hook(plan), wanted(m))
-                    : inHalves(m, halves, plan, context, stream);
-            ended(Phase.FORWARD);
-            m.streams().end(plan);
-            if (layout.stage().isLast()) {
-                outputs(m, plan, context, states);
-            }
+            operators(m, plan, context, form, filled.choices());
         } else {
             device.synchronize();
         }
-        StepResult result = m.output().result(plan, startNanos, System.nanoTime());
+        PendingStep step = form.choosesOnDevice()
+                ? ending.leave(m, plan, startNanos, watch)
+                : new PendingStep(plan, m.output().result(plan, startNanos, System.nanoTime()));
         if (balance != null) {
-            balance.passEnded(plan, inputs.ids(), collectives.tensor().communicator());
+            balance.passEnded(plan, filled.inputs().ids(), collectives.tensor().communicator());
         }
-        return result;
+        return step;
+    }
+
+    /** The step operator by operator. */
+    private void operators(
+            RunnerMemory m, StepPlan plan, ForwardContext context, StepForm form, StepForm.Choices choices) {
+        StepShape shape = context.shape();
+        Workspace stream = m.streams().begin(plan, m.tables());
+        watch.began(Phase.FORWARD);
+        if (plan.tokens() > 0) {
+            m.inputs().begin(ops, context.inputs(), m.tables());
+        }
+        StepHalves halves = shape.halves() ? m.halves() : null;
+        Tensor states = halves == null
+                ? decoder.forward(context, stream, hook(plan), choices.wanted())
+                : inHalves(m, halves, plan, context, stream);
+        watch.ended(Phase.FORWARD);
+        m.streams().end(plan);
+        if (layout.stage().isLast()) {
+            ending.operators(m, plan, context, states, form, choices, watch);
+        }
     }
 
     private Tensor inHalves(
@@ -278,123 +303,29 @@ public final class ModelRunner {
         return decoder.forward(context, stream, hook(plan), wanted, both);
     }
 
-    /** A decode step whose every sequence is sampled, which nobody watches. */
-    private boolean isRecorded(RunnerMemory m, StepPlan plan) {
-        int sequences = plan.sequences();
-        return plan.mode() == ForwardMode.DECODE
-                && observer == null
-                && layerListener == LayerListener.NONE
+    private StepForm form(RunnerMemory m, StepPlan plan) {
+        boolean plain = layerListener == LayerListener.NONE
                 && (balance == null || !balance.isActive())
-                && isRecordable(communicators.tensor())
                 && layout.group().size() == 1
-                && layout.stage().size() == 1
-                && m.graphs().records(sequences)
-                && plan.tokens() == sequences
-                && m.output().rows().count() == sequences;
+                && layout.stage().size() == 1;
+        boolean alone =
+                communicators.tensor().size() == 1 && communicators.attention().size() == 1;
+        boolean recordable = alone || communicators.tensor().communicator().isRecordable();
+        return StepForm.of(
+                plan, m, plain && recordable && watch.observer() == null, plain && alone && device.isAsynchronous());
     }
 
-    private static boolean isRecordable(RankCommunicators.Member group) {
-        return group.size() == 1 || group.communicator().isRecordable();
-    }
-
-    static int longestContext(StepPlan plan) {
-        int longest = 0;
-        for (int b = 0; b < plan.sequences(); b++) {
-            longest = Math.max(longest, plan.contextLength(b));
-        }
-        return longest;
-    }
-
-    /** What a graph records: from the ids to the largest logits of every sequence. */
-    private void decode(RunnerMemory m, ForwardContext context, int sequences) {
-        m.inputs().storeSlots(ops, context.inputs(), m.tables().slotTable());
-        Tensor states = decoder.forward(
-                context, m.streams().only(), LayerHook.NONE, m.rowIndices().rowRange(0, sequences));
-        m.output().chooseBest(ops, decoder.logits(context, m.logitWorkspace(), states, 0, sequences));
+    /** What a graph records: from the ids to the choice of every sequence. */
+    private void decode(RunnerMemory m, ForwardContext context, StepForm.Choices choices) {
+        m.inputs().begin(ops, context.inputs(), m.tables());
+        Tensor states = decoder.forward(context, m.streams().only(), LayerHook.NONE, choices.wanted());
+        int sequences = (int) choices.wanted().size(0);
+        m.choices().choose(ops, decoder.logits(context, m.logitWorkspace(), states, 0, sequences), choices, 0);
     }
 
     private LayerHook hook(StepPlan plan) {
         LayerListener listener = layerListener;
         return listener == LayerListener.NONE ? LayerHook.NONE : layer -> listener.afterLayer(plan, layer);
-    }
-
-    /** The step's rows whose logits are wanted, on the device. */
-    private Tensor wanted(RunnerMemory m) {
-        LogitRows rows = m.output().rows();
-        for (int i = 0; i < rows.count(); i++) {
-            m.staging().setAtIndex(ValueLayout.JAVA_INT, i, rows.token(i));
-        }
-        Tensor indices = m.rowIndices().rowRange(0, rows.count());
-        device.toDevice(m.staging(), indices);
-        return indices;
-    }
-
-    /**
-     * Logits and choices, a slice of rows at a time; then every rank learns the chosen ids from rank 0.
-     *
-     * @param states F32 [rows, hidden]
-     */
-    private void outputs(RunnerMemory m, StepPlan plan, ForwardContext context, Tensor states) {
-        OutputStage output = m.output();
-        int rows = output.rows().count();
-        boolean first = choosesFirst();
-        int rounds = decoder.logitRounds(context.shape(), rows, options.logitRows());
-        for (int round = 0; round < rounds; round++) {
-            int from = round * options.logitRows();
-            int count = Math.min(options.logitRows(), rows - from);
-            began(Phase.LOGITS);
-            Tensor logits = decoder.logits(context, m.logitWorkspace(), states, from, options.logitRows());
-            ended(Phase.LOGITS);
-            if (first && count > 0) {
-                output.chooseBest(ops, logits);
-                take(m, plan, logits, from, count);
-            }
-        }
-        if (rows == 0) {
-            device.synchronize();
-            return;
-        }
-        shareIds(m, plan, false);
-    }
-
-    /** Whether this rank's choices are those of its group. */
-    private boolean choosesFirst() {
-        return communicators.attention().communicator().rank() == 0;
-    }
-
-    private void take(RunnerMemory m, StepPlan plan, Tensor logits, int from, int count) {
-        began(Phase.SAMPLE);
-        m.output().take(plan, m.tables(), logits, from, count);
-        ended(Phase.SAMPLE);
-    }
-
-    /**
-     * Every rank learns rank 0's choices and keeps them.
-     *
-     * @param alike whether every rank has chosen by itself, from the same logits
-     */
-    private void shareIds(RunnerMemory m, StepPlan plan, boolean alike) {
-        began(Phase.SAMPLE);
-        int[] ids = m.output().nextIds();
-        int sequences = plan.sequences();
-        Communicator group = collectives.attention().communicator();
-        if (group.size() > 1 && !alike) {
-            Tensor shared = m.rowIndices().rowRange(0, sequences);
-            if (group.rank() == 0) {
-                MemorySegment.copy(ids, 0, m.staging(), ValueLayout.JAVA_INT, 0, sequences);
-                device.toDevice(m.staging(), shared);
-            }
-            group.broadcast(shared, 0);
-            device.toHost(shared, m.staging());
-            MemorySegment.copy(m.staging(), ValueLayout.JAVA_INT, 0, ids, 0, sequences);
-        }
-        for (int b = 0; b < sequences; b++) {
-            if (plan.samples()[b]) {
-                m.tables().store(plan.rows()[b], plan.contextLength(b), ids[b]);
-            }
-        }
-        m.streams().returnIds(plan, ids);
-        ended(Phase.SAMPLE);
     }
 
     /** Waits until what other stages expect of this one has left; on the rank's thread, after its last step. */
@@ -414,18 +345,6 @@ public final class ModelRunner {
                     "step " + plan.step() + " has " + plan.tokens() + " tokens of " + plan.sequences()
                             + " sequences, this rank takes " + options.maxStepTokens() + " tokens and "
                             + options.maxRows() + " sequences");
-        }
-    }
-
-    private void began(Phase phase) {
-        if (observer != null) {
-            observer.phaseBegan(phase);
-        }
-    }
-
-    private void ended(Phase phase) {
-        if (observer != null) {
-            observer.phaseEnded(phase);
         }
     }
 }

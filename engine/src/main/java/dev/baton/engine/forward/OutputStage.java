@@ -3,6 +3,7 @@ package dev.baton.engine.forward;
 import dev.baton.engine.grammar.Matcher;
 import dev.baton.engine.request.EngineRequest;
 import dev.baton.engine.request.TokenLogprob;
+import dev.baton.engine.sample.DeviceSampling;
 import dev.baton.engine.sample.Logprobs;
 import dev.baton.engine.sample.Sampler;
 import dev.baton.engine.schedule.StepPlan;
@@ -11,7 +12,6 @@ import dev.baton.model.DType;
 import dev.baton.model.config.ModelConfig;
 import dev.baton.protocol.SamplingParams;
 import dev.baton.tensor.Device;
-import dev.baton.tensor.Ops;
 import dev.baton.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -24,8 +24,9 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Turns a step's logits into chosen tokens and log probabilities. Rows whose choice is the plain largest logit are
- * chosen by the device; only the others are copied to the host. One thread.
+ * Turns a step's logits into chosen tokens and log probabilities on the host. Rows whose choice is the plain largest logit
+ * are chosen by the device; only the others are copied. What an asynchronous device can choose alone does not come here
+ * ({@link LateChoices}). One thread.
  */
 final class OutputStage {
     private final Device device;
@@ -34,9 +35,8 @@ final class OutputStage {
     private final Sampler sampler;
     private final Logprobs logprobs;
     private final LogitRows rows = new LogitRows();
-    /** I32 [logitRows] */
-    private final Tensor best;
-
+    private final LateChoices choices;
+    /** I32 [logitRows] the largest logits' ids */
     private final MemorySegment bestOnHost;
     /** F32 [vocabulary] host memory of one row; unused where the device's memory is the host's. */
     private final @Nullable MemorySegment staging;
@@ -57,13 +57,13 @@ final class OutputStage {
     private @Nullable TokenLogprob[] outputs = {};
     private @Nullable List<TokenLogprob>[] inputs = lists(0);
 
-    OutputStage(Device device, ModelConfig config, int logitRows) {
+    OutputStage(Device device, ModelConfig config, LateChoices choices, int logitRows) {
         this.device = device;
         this.hostMemory = device.info().kind().equals("cpu");
         this.vocabulary = config.vocabSize();
         this.sampler = new Sampler(vocabulary, config.eosIds());
         this.logprobs = new Logprobs(vocabulary);
-        this.best = device.allocate(DType.I32, logitRows);
+        this.choices = choices;
         this.bestOnHost = device.hostBuffer(4L * logitRows);
         this.staging = hostMemory ? null : Arena.ofAuto().allocate(4L * vocabulary, 64);
         this.logits = new float[vocabulary];
@@ -120,17 +120,41 @@ final class OutputStage {
         return nextIds;
     }
 
-    /** Queues the choice of each row's largest logit. */
-    void chooseBest(Ops ops, Tensor slice) {
-        ops.argmax(slice, best.rowRange(0, slice.rows()));
+    /** Whether a device that samples can choose every token of the step, and nobody wants to see logits. */
+    boolean fitsDevice(StepPlan plan) {
+        for (int i = 0; i < rows.count(); i++) {
+            int b = rows.sequence(i);
+            boolean fits = rows.sampled(i)
+                    && plan.matchers()[b] == null
+                    && plan.logprobs()[b] == null
+                    && DeviceSampling.serves(plan.sampling()[b], generated(plan, b));
+            if (!fits) {
+                return false;
+            }
+        }
+        return listener == null;
+    }
+
+    /** Whether some choice is not the plain largest logit. */
+    boolean samples(StepPlan plan) {
+        for (int i = 0; i < rows.count(); i++) {
+            if (!isPlain(plan, rows.sequence(i))) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private static int generated(StepPlan plan, int b) {
+        return plan.contextLength(b) - plan.promptTokens()[b];
     }
 
     /**
      * Chooses and tells about rows {@code [from, from + count)} of {@link #rows}, whose logits are given and whose
-     * largest ones {@link #chooseBest} has found.
+     * largest ones {@link LateChoices#choose} has found.
      */
     void take(StepPlan plan, StepTables tables, Tensor slice, int from, int count) {
-        device.toHost(best.rowRange(0, count), bestOnHost);
+        choices.read(count, bestOnHost);
         for (int i = 0; i < count; i++) {
             int b = rows.sequence(from + i);
             boolean sampled = rows.sampled(from + i);
@@ -164,8 +188,7 @@ final class OutputStage {
     }
 
     private static boolean isPlain(StepPlan plan, int b) {
-        return plan.matchers()[b] == null
-                && Sampler.isPlainGreedy(plan.sampling()[b], plan.contextLength(b) - plan.promptTokens()[b]);
+        return plan.matchers()[b] == null && Sampler.isPlainGreedy(plan.sampling()[b], generated(plan, b));
     }
 
     private void read(Tensor slice, int row) {

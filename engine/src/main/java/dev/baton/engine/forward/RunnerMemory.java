@@ -8,6 +8,7 @@ import dev.baton.engine.arch.Workspace;
 import dev.baton.model.DType;
 import dev.baton.model.config.ModelConfig;
 import dev.baton.tensor.Device;
+import dev.baton.tensor.StepExchange;
 import dev.baton.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
@@ -31,6 +32,7 @@ record RunnerMemory(
         StageStreams streams,
         Tensor rowIndices,
         MemorySegment staging,
+        LateChoices choices,
         OutputStage output,
         DecodeGraphs graphs,
         @Nullable StepHalves halves) {
@@ -49,7 +51,7 @@ record RunnerMemory(
                 + StageStreams.bytes(
                         decoder.streamBuffers(), layout.stage(), communicators.stages(), options.maxStepTokens())
                 + decoder.logitBuffers().bytes(rows(layout, options.logitRows()))
-                + StepTables.bytes(options.maxRows(), options.contextTokens());
+                + StepTables.bytes(device, options.maxRows(), options.contextTokens());
         return MemoryPlan.of(
                 device.info().memoryBytes(),
                 options.memoryFraction(),
@@ -68,10 +70,16 @@ record RunnerMemory(
             int capacityTokens) {
         int indices = Math.max(options.maxStepTokens(), options.maxRows());
         int stepRows = rows(layout, options.maxStepTokens());
+        StepTables tables = new StepTables(device, options.maxRows(), options.contextTokens(), capacityTokens);
+        int choiceRows = Math.max(options.maxRows(), options.logitRows());
+        StepExchange exchange = device.isAsynchronous()
+                ? exchange(device, StepInputBuffers.ints(options.maxStepTokens(), options.maxRows()), choiceRows)
+                : null;
+        LateChoices choices = new LateChoices(device, tables, choiceRows, exchange);
         return new RunnerMemory(
                 new KvCache(device, config, layout, options.cacheType(), capacityTokens, options.kvMemory()),
-                new StepTables(device, options.maxRows(), options.contextTokens(), capacityTokens),
-                new StepInputBuffers(device, options.maxStepTokens(), options.maxRows()),
+                tables,
+                new StepInputBuffers(device, options.maxStepTokens(), options.maxRows(), exchange),
                 new Workspace(device, decoder.stepBuffers(), stepRows),
                 new Workspace(device, decoder.logitBuffers(), rows(layout, options.logitRows())),
                 new StageStreams(
@@ -84,7 +92,8 @@ record RunnerMemory(
                         options.synchronousStages()),
                 device.allocate(DType.I32, indices),
                 device.hostBuffer(4L * indices),
-                new OutputStage(device, config, options.logitRows()),
+                choices,
+                new OutputStage(device, config, choices, options.logitRows()),
                 new DecodeGraphs(
                         device,
                         DecodeGraphs.batchSizes(Math.min(options.maxRows(), options.logitRows())),
@@ -96,6 +105,13 @@ record RunnerMemory(
                                 options.dispatch().tokenThreshold(),
                                 () -> new Workspace(device, decoder.stepBuffers(), stepRows))
                         : null);
+    }
+
+    private static StepExchange exchange(Device device, int ints, int rows) {
+        return new StepExchange(
+                Tensor.dense(device.hostBuffer(8L * ints), DType.I32, 2, ints),
+                Tensor.dense(device.hostBuffer(8L * rows), DType.I32, 2, rows),
+                device.allocate(DType.I32, 1));
     }
 
     /** Whether steps may be computed in two halves, each with buffers of its own; a stage without experts has no need. */

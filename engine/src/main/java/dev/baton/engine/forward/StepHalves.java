@@ -28,8 +28,8 @@ final class StepHalves {
     StepHalves(Device device, RunnerOptions options, double threshold, Supplier<Workspace> workspaces) {
         this.device = device;
         this.threshold = threshold;
-        this.firstInputs = new StepInputBuffers(device, options.maxStepTokens(), options.maxRows());
-        this.secondInputs = new StepInputBuffers(device, options.maxStepTokens(), options.maxRows());
+        this.firstInputs = new StepInputBuffers(device, options.maxStepTokens(), options.maxRows(), null);
+        this.secondInputs = new StepInputBuffers(device, options.maxStepTokens(), options.maxRows(), null);
         this.first = workspaces.get();
         this.second = workspaces.get();
     }
@@ -67,6 +67,6 @@ final class StepHalves {
     }
 
     private static StepInputs fill(StepInputBuffers inputs, StepPlan half, StepTables tables) {
-        return inputs.fill(half, tables, half.sequences(), ModelRunner.longestContext(half));
+        return inputs.fill(half, tables, new LogitRows(), StepForm.plain(half)).inputs();
     }
 }

@@ -1,19 +1,37 @@
 package dev.baton.engine.parallel;
 
 import java.time.Duration;
+import java.util.ArrayDeque;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
+import org.jspecify.annotations.Nullable;
 
 /**
- * One rank's platform thread: runs what is queued, one after the other, until it is told to end. Work never throws: each
- * piece reports its own failure.
+ * One rank's platform thread: runs what is queued, one after the other, until it is told to end. Work may leave a rest for
+ * {@link #later}, when the device has done its part; the next work is begun meanwhile. Work never throws: each piece reports
+ * its own failure.
  */
 final class RankThread {
     /** Pieces of work that may wait; a scheduler keeps two or three in flight. */
     static final int QUEUE_CAPACITY = 64;
 
-    private final BlockingQueue<Runnable> queue = new ArrayBlockingQueue<>(QUEUE_CAPACITY);
+    /** Rests that may be left at once: with as many, the oldest is waited for. */
+    private static final int MOST_RESTS = 2;
+
+    private static final long POLL_MICROS = 20;
+
+    /** @param alone begins when all rests have run */
+    private record Work(Runnable action, boolean alone) {}
+
+    /** @param ready whether {@code action} would not wait */
+    private record Rest(BooleanSupplier ready, Runnable action) {}
+
+    private final BlockingQueue<Work> queue = new ArrayBlockingQueue<>(QUEUE_CAPACITY);
+    /** Of the rank's thread. */
+    private final ArrayDeque<Rest> rests = new ArrayDeque<>();
+
     private final Thread thread;
     private volatile boolean ending;
 
@@ -26,10 +44,18 @@ final class RankThread {
     private void loop(Runnable last) {
         while (true) {
             try {
-                Runnable work = ending ? queue.poll() : queue.poll(1, TimeUnit.SECONDS);
+                Rest rest = rests.peekFirst();
+                if (rest != null && (rests.size() >= MOST_RESTS || queue.isEmpty() && rest.ready.getAsBoolean())) {
+                    runOldestRest();
+                    continue;
+                }
+                Work work = next();
                 if (work != null) {
-                    work.run();
-                } else if (ending) {
+                    while (work.alone && !rests.isEmpty()) {
+                        runOldestRest();
+                    }
+                    work.action.run();
+                } else if (ending && rests.isEmpty()) {
                     last.run();
                     return;
                 }
@@ -40,9 +66,38 @@ final class RankThread {
         }
     }
 
-    /** False when the queue is full or the thread is ending. */
-    boolean offer(Runnable work) {
-        return !ending && queue.offer(work);
+    private @Nullable Work next() throws InterruptedException {
+        if (!rests.isEmpty()) {
+            return queue.poll(POLL_MICROS, TimeUnit.MICROSECONDS);
+        }
+        return ending ? queue.poll() : queue.poll(1, TimeUnit.SECONDS);
+    }
+
+    private void runOldestRest() {
+        rests.removeFirst().action.run();
+    }
+
+    /**
+     * Leaves a rest of the work that runs now; rests run in their order. On the rank's thread.
+     *
+     * @param ready whether {@code action} would not wait
+     */
+    void later(BooleanSupplier ready, Runnable action) {
+        rests.addLast(new Rest(ready, action));
+    }
+
+    /** Whether work before has left something. On the rank's thread. */
+    boolean hasRests() {
+        return !rests.isEmpty();
+    }
+
+    /**
+     * False when the queue is full or the thread is ending.
+     *
+     * @param alone whether what is queued before must have ended, rests included
+     */
+    boolean offer(Runnable work, boolean alone) {
+        return !ending && queue.offer(new Work(work, alone));
     }
 
     boolean isCurrent() {
@@ -53,7 +108,7 @@ final class RankThread {
     void end() {
         ending = true;
         // Wakes a waiting thread; a full queue wakes it as well.
-        queue.offer(() -> {});
+        queue.offer(new Work(() -> {}, true));
     }
 
     /** Waits for the end; false when the thread still runs after {@code limit}. */

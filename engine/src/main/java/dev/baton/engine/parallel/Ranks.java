@@ -4,6 +4,7 @@ import dev.baton.engine.EngineException;
 import dev.baton.engine.arch.RankCommunicators;
 import dev.baton.engine.arch.StepShape;
 import dev.baton.engine.forward.ModelRunner;
+import dev.baton.engine.forward.PendingStep;
 import dev.baton.engine.schedule.StepExecutor.RankTask;
 import dev.baton.engine.schedule.StepPlan;
 import dev.baton.engine.schedule.StepResult;
@@ -177,7 +178,7 @@ final class Ranks {
      */
     List<CompletableFuture<StepResult>> run(List<StepPlan> plans, StepShape shape, int[] groupOf) {
         StepWork work = new StepWork(plans, shape, groupOf);
-        submit(everyRank, work::announce, work::run, work::refuse);
+        submit(everyRank, false, work::announce, work::run, work::refuse);
         return work.futures;
     }
 
@@ -205,18 +206,41 @@ final class Ranks {
         }
 
         void run(int rank) {
-            int group = groupOf[rank];
             if (failure.get() == null) {
                 try {
-                    StepResult mine = runner(rank).execute(plans.get(group), shape);
-                    if (chooses(rank, groupOf)) {
-                        results.set(group, mine);
-                        share.report(number, group, mine);
+                    PendingStep step = runner(rank).begin(plans.get(groupOf[rank]), shape);
+                    RankThread thread = threads.get(rank - share.first());
+                    if (!step.isDone() || thread.hasRests()) {
+                        thread.later(step::isDone, () -> finish(rank, step));
+                        return;
                     }
+                    take(rank, step);
                 } catch (Throwable t) {
                     fail(rank, t);
                 }
             }
+            ended();
+        }
+
+        private void finish(int rank, PendingStep step) {
+            try {
+                take(rank, step);
+            } catch (Throwable t) {
+                fail(rank, t);
+            }
+            ended();
+        }
+
+        private void take(int rank, PendingStep step) {
+            StepResult mine = step.await();
+            int group = groupOf[rank];
+            if (chooses(rank, groupOf)) {
+                results.set(group, mine);
+                share.report(number, group, mine);
+            }
+        }
+
+        private void ended() {
             if (remaining.decrementAndGet() > 0) {
                 return;
             }
@@ -303,6 +327,7 @@ final class Ranks {
         AtomicReference<@Nullable Throwable> error = new AtomicReference<>();
         submit(
                 some,
+                true,
                 () -> {},
                 rank -> {
                     try {
@@ -332,9 +357,10 @@ final class Ranks {
     /**
      * Queues work on some ranks, in one order for all; or says why it cannot.
      *
+     * @param alone whether steps before must have ended
      * @param before runs first, in the same order
      */
-    private void submit(int[] some, Runnable before, RankWork work, Consumer<EngineException> refusal) {
+    private void submit(int[] some, boolean alone, Runnable before, RankWork work, Consumer<EngineException> refusal) {
         synchronized (order) {
             if (closed) {
                 refusal.accept(unavailable(failure.get()));
@@ -352,7 +378,7 @@ final class Ranks {
                     continue;
                 }
                 RankThread thread = threads.get(rank - share.first());
-                if (!thread.offer(() -> work.run(rank))) {
+                if (!thread.offer(() -> work.run(rank), alone)) {
                     // The ranks that have it already would wait for this one in a collective.
                     EngineException full = new EngineException(
                             EngineException.Code.INTERNAL,

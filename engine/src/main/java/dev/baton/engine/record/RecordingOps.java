@@ -6,6 +6,8 @@ import dev.baton.tensor.ExpertWeights;
 import dev.baton.tensor.GateSpec;
 import dev.baton.tensor.NormedRows;
 import dev.baton.tensor.Ops;
+import dev.baton.tensor.SampledRows;
+import dev.baton.tensor.StepExchange;
 import dev.baton.tensor.Tensor;
 import dev.baton.tensor.Weight;
 
@@ -174,6 +176,27 @@ final class RecordingOps implements Ops {
         long start = System.nanoTime();
         ops.argmax(logits, out);
         sink.operator("baton::argmax", start, logits, out);
+    }
+
+    @Override
+    public void sample(Tensor logits, SampledRows rows, Tensor out) {
+        long start = System.nanoTime();
+        ops.sample(logits, rows, out);
+        sink.operator("baton::sample", start, logits, rows.parameters(), out);
+    }
+
+    @Override
+    public void beginStep(StepExchange exchange, Tensor packed, int tokens, Tensor tokenTable, Tensor slotTable) {
+        long start = System.nanoTime();
+        ops.beginStep(exchange, packed, tokens, tokenTable, slotTable);
+        sink.operator("baton::begin_step", start, packed);
+    }
+
+    @Override
+    public void endStep(StepExchange exchange, Tensor chosen, Tensor places, int first, Tensor tokenTable) {
+        long start = System.nanoTime();
+        ops.endStep(exchange, chosen, places, first, tokenTable);
+        sink.operator("baton::end_step", start, chosen, places);
     }
 
     @Override

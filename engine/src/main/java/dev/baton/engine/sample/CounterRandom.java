@@ -11,7 +11,12 @@ public final class CounterRandom {
 
     /** Uniform in [0, 1), 53 bits. */
     public static double uniform(long seed, long position) {
-        return (mix(mix(seed) + position * WEYL) >>> 11) * 0x1p-53;
+        return (bits(seed, position) >>> 11) * 0x1p-53;
+    }
+
+    /** The 53 bits of {@link #uniform} in the high end of a long, zeros below. */
+    static long bits(long seed, long position) {
+        return mix(mix(seed) + position * WEYL) & -1L << 11;
     }
 
     /** A permutation of the 64-bit numbers whose output bits depend on every input bit (Stafford's variant 13). */

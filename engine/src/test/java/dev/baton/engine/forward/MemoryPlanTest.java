@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.baton.engine.EngineException;
+import dev.baton.tensor.TensorException;
 import org.junit.jupiter.api.Test;
 
 class MemoryPlanTest {
@@ -32,5 +33,21 @@ class MemoryPlanTest {
         assertThatThrownBy(() -> none.capacityTokens(0, 500))
                 .hasMessageContaining("no KV cache fits")
                 .hasMessageContaining("raise --mem-fraction-static");
+    }
+
+    @Test
+    void memoryThatRunsOutWhileLoadingIsAnErrorWithItsFigures() {
+        TensorException full = new TensorException(
+                TensorException.Code.OUT_OF_MEMORY, "cannot allocate 5 bytes; lower --max-total-tokens");
+        assertThat(MemoryPlan.weightsDoNotFit(3 * GIB, 4 * GIB, full))
+                .isInstanceOf(EngineException.class)
+                .hasMessageContaining("after 3.00 GiB of them on a device with 4.00 GiB free: cannot allocate 5 bytes")
+                .hasMessageContaining("--tp-size");
+        assertThat(MemoryPlan.of(10 * GIB, 0.5, 3 * GIB, GIB, 1 << 20).explain("buffers do not fit", full))
+                .isInstanceOf(EngineException.class)
+                .hasMessageContaining("buffers do not fit: 10.00 GiB of memory * 0.500")
+                .hasMessageContaining("lower --max-total-tokens");
+        TensorException fault = new TensorException(TensorException.Code.FAULT, "broken");
+        assertThat(MemoryPlan.weightsDoNotFit(3 * GIB, 4 * GIB, fault)).isSameAs(fault);
     }
 }

@@ -4,6 +4,8 @@ import dev.baton.model.DType;
 import dev.baton.tensor.AttentionBatch;
 import dev.baton.tensor.ExpertWeights;
 import dev.baton.tensor.GateSpec;
+import dev.baton.tensor.SampledRows;
+import dev.baton.tensor.StepExchange;
 import dev.baton.tensor.Tensor;
 import dev.baton.tensor.TensorException;
 import dev.baton.tensor.Weight;
@@ -341,6 +343,37 @@ final class OpChecks {
         i32("argmax", out);
         if (!(logits.rows() == out.elements() && logits.columns() > 0)) {
             throw misfit("argmax", "logits [T, n], out [T]", logits, out);
+        }
+    }
+
+    static void sample(Tensor logits, SampledRows rows, Tensor out) {
+        f32("sample", logits);
+        i32("sample", out);
+        i32("sample", rows.tokens());
+        Tensor parameters = rows.parameters();
+        if (!(logits.rows() == out.elements() && logits.rows() == parameters.rows() && logits.columns() > 0)) {
+            throw misfit("sample", "logits [B, n], parameters [B, columns], out [B]", logits, parameters, out);
+        }
+    }
+
+    static void beginStep(StepExchange exchange, Tensor packed, int tokens, Tensor tokenTable, Tensor slotTable) {
+        for (Tensor tensor : new Tensor[] {packed, tokenTable, slotTable, exchange.inputs(), exchange.turn()}) {
+            i32("beginStep", tensor);
+        }
+        boolean fit = packed.elements() <= exchange.inputs().columns() && packed.elements() >= 4L * tokens;
+        if (!(fit && tokenTable.elements() == slotTable.elements())) {
+            throw misfit(
+                    "beginStep", "inputs [2, n], packed [4 T to n], tables of one size", exchange.inputs(), packed);
+        }
+    }
+
+    static void endStep(StepExchange exchange, Tensor chosen, Tensor places, int first, Tensor tokenTable) {
+        for (Tensor tensor : new Tensor[] {chosen, places, tokenTable, exchange.choices(), exchange.turn()}) {
+            i32("endStep", tensor);
+        }
+        boolean fit = first + chosen.elements() <= exchange.choices().columns();
+        if (!(fit && chosen.elements() == places.elements())) {
+            throw misfit("endStep", "chosen and places [S], choices [2, first + S or more]", chosen, places);
         }
     }
 }

@@ -4,6 +4,8 @@ import dev.baton.tensor.AttentionBatch;
 import dev.baton.tensor.ExpertWeights;
 import dev.baton.tensor.GateSpec;
 import dev.baton.tensor.Ops;
+import dev.baton.tensor.SampledRows;
+import dev.baton.tensor.StepExchange;
 import dev.baton.tensor.Tensor;
 import dev.baton.tensor.Weight;
 import org.jspecify.annotations.Nullable;
@@ -314,6 +316,45 @@ final class ScalarOps implements Ops {
                 }
             }
             out.memory().set(java.lang.foreign.ValueLayout.JAVA_INT_UNALIGNED, 4L * t, best);
+        }
+    }
+
+    @Override
+    public void sample(Tensor logits, SampledRows rows, Tensor out) {
+        OpChecks.sample(logits, rows, out);
+        for (int b = 0; b < logits.rows(); b++) {
+            Elements.setInt(out, 0, b, ScalarSampling.sample(logits, rows, b));
+        }
+    }
+
+    @Override
+    public void beginStep(StepExchange exchange, Tensor packed, int tokens, Tensor tokenTable, Tensor slotTable) {
+        OpChecks.beginStep(exchange, packed, tokens, tokenTable, slotTable);
+        int turn = Elements.getInt(exchange.turn(), 0);
+        for (int i = 0; i < packed.elements(); i++) {
+            Elements.setInt(packed, 0, i, Elements.getInt(exchange.inputs(), turn, i));
+        }
+        for (int t = 0; t < tokens; t++) {
+            int place = Elements.getInt(packed, 3L * tokens + t);
+            int id = Elements.getInt(packed, t);
+            if (id < 0) {
+                Elements.setInt(packed, 0, t, Elements.getInt(tokenTable, place));
+            } else {
+                Elements.setInt(tokenTable, 0, place, id);
+            }
+            Elements.setInt(slotTable, 0, place, Elements.getInt(packed, 2L * tokens + t));
+        }
+        Elements.setInt(exchange.turn(), 0, 0, 1 - turn);
+    }
+
+    @Override
+    public void endStep(StepExchange exchange, Tensor chosen, Tensor places, int first, Tensor tokenTable) {
+        OpChecks.endStep(exchange, chosen, places, first, tokenTable);
+        int turn = 1 - Elements.getInt(exchange.turn(), 0);
+        for (int i = 0; i < chosen.elements(); i++) {
+            int id = Elements.getInt(chosen, i);
+            Elements.setInt(tokenTable, 0, Elements.getInt(places, i), id);
+            Elements.setInt(exchange.choices(), turn, first + i, id);
         }
     }
 }
