@@ -74,7 +74,7 @@ public final class RankOverheadBench {
         int ranks = arguments.length > 0 ? Integer.parseInt(arguments[0]) : 8;
         int rounds = arguments.length > 1 ? Integer.parseInt(arguments[1]) : 5;
         int sequences = arguments.length > 2 ? Integer.parseInt(arguments[2]) : 16;
-        int steps = arguments.length > 3 ? Integer.parseInt(arguments[3]) : 400;
+        int steps = arguments.length > 3 ? Integer.parseInt(arguments[3]) : 100;
         RankOverheadBench bench = new RankOverheadBench(sequences, steps);
         ParallelShape groups = ParallelShape.tensorParallel(ranks).withDataParallelAttention(ranks);
         Map<String, ParallelShape> layouts = new LinkedHashMap<>();

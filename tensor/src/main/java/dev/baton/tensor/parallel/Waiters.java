@@ -5,8 +5,8 @@ import java.util.concurrent.atomic.AtomicReferenceArray;
 import java.util.concurrent.locks.LockSupport;
 
 /**
- * Threads that wait for something that is a few microseconds away as a rule: a waiting thread spins for a moment, yields,
- * then parks. Each thread waits under a number of its own. Waiting allocates nothing.
+ * Threads that wait for something that is a few microseconds away as a rule: a waiting thread spins for a moment (where
+ * every thread has a core), yields, then parks. Each thread waits under a number of its own. Waiting allocates nothing.
  */
 abstract class Waiters {
     private static final long SPIN_NANOS = 15_000;
@@ -15,10 +15,13 @@ abstract class Waiters {
 
     private final AtomicReferenceArray<Thread> parked;
     private final Duration deadline;
+    /** Where threads outnumber cores, the one that is waited for may need this core: nobody spins, all yield. */
+    private final long spinNanos;
 
     Waiters(int size, Duration deadline) {
         this.parked = new AtomicReferenceArray<>(size);
         this.deadline = deadline;
+        this.spinNanos = size > Runtime.getRuntime().availableProcessors() ? 0 : SPIN_NANOS;
     }
 
     /** Whether what {@code mark} stands for has happened; whoever makes it happen calls {@link #wakeAll} afterwards. */
@@ -46,7 +49,7 @@ abstract class Waiters {
             if (waited > YIELD_NANOS) {
                 return false;
             }
-            if (waited > SPIN_NANOS) {
+            if (waited >= spinNanos) {
                 Thread.yield();
             }
         }
