@@ -150,7 +150,7 @@ class ExperimentReaderTest {
                     .isNotEmpty()
                     .allSatisfy(file -> {
                         Experiment experiment = new ExperimentReader(project).read(file);
-                        assertThat(experiment.repeats()).isGreaterThanOrEqualTo(3);
+                        assertThat(experiment.repeats()).isGreaterThanOrEqualTo(2);
                     });
         }
     }
