@@ -86,7 +86,7 @@ final class CudaChoice {
                 .put(address(slotTable))
                 .put(count)
                 .put(tokens)
-                .run(kernels.get(Source.SAMPLE, "begin_step"), (count + BLOCK - 1) / BLOCK, 1, 1, 0);
+                .run(kernels.get(Source.STEP, "begin_step"), (count + BLOCK - 1) / BLOCK, 1, 1, 0);
     }
 
     void endStep(StepExchange exchange, Tensor chosen, Tensor places, int first, Tensor tokenTable) {
@@ -102,7 +102,7 @@ final class CudaChoice {
                     .put(address(places))
                     .put(address(tokenTable))
                     .put(count)
-                    .run(kernels.get(Source.SAMPLE, "end_step"), (count + BLOCK - 1) / BLOCK, 1, 1, 0);
+                    .run(kernels.get(Source.STEP, "end_step"), (count + BLOCK - 1) / BLOCK, 1, 1, 0);
         }
     }
 

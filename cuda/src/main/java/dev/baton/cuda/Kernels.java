@@ -25,7 +25,8 @@ final class Kernels implements AutoCloseable {
         GROUPED_F8("grouped_f8.cu", 256),
         EXPERTS("experts.cu", 256),
         PAGES("pages.cu", 512),
-        SAMPLE("sample.cu", 256);
+        SAMPLE("sample.cu", 256),
+        STEP("step.cu", 256);
 
         private final String file;
         private final int threads;
@@ -72,7 +73,7 @@ final class Kernels implements AutoCloseable {
                 source, s -> gpu.load(cache.code(s.file, gpu.info().architecture())));
         boolean large = switch (source) {
             case ATTENTION, FLASH, LATENT, SKINNY, GROUPED, GROUPED_F8 -> true;
-            case ELEMENTS, NORM, PRODUCT, EXPERTS, PAGES, SAMPLE -> false;
+            case ELEMENTS, NORM, PRODUCT, EXPERTS, PAGES, SAMPLE, STEP -> false;
         };
         return module.kernel(name, threads, large ? mostSharedBytes() : 0);
     }

@@ -170,8 +170,11 @@ template <int PENDING> __device__ __forceinline__ void wait() {
     asm volatile("cp.async.wait_group %0;\n" ::"n"(PENDING));
 }
 
-// Byte offset of a 16-byte chunk in a tile of rows of 128 bytes.
-__device__ __forceinline__ unsigned spot(int row, int chunk) { return row * 128 + ((chunk ^ (row & 7)) << 4); }
+// Byte offset of a 16-byte chunk in a tile of rows of BYTES, a multiple of 128: neighbouring rows are turned against each
+// other, so that eight rows of one column lie in different banks.
+template <int BYTES> __device__ __forceinline__ unsigned spot(int row, int chunk) {
+    return row * BYTES + ((chunk ^ (row & 7)) << 4);
+}
 
 __device__ __forceinline__ unsigned pack(float low, float high) {
     unsigned r;
@@ -183,6 +186,29 @@ __device__ __forceinline__ float power2(float x) {
     float y;
     asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
     return y;
+}
+
+// Scores of a warp's 16 rows with TILES times eight positions from `first` on, as tensor cores leave them: in powers of two,
+// -infinity from `to` on and from each row's end on. The largest of a lane's two rows so far, over the lanes that share them.
+template <int TILES>
+__device__ __forceinline__ void mask_scores(float (&score)[TILES][4], int first, int to, int lowVisible, int highVisible,
+                                            float factor, float& largestLow, float& largestHigh) {
+#pragma unroll
+    for (int n = 0; n < TILES; n++) {
+        int position = first + n * 8 + (int)(threadIdx.x % 4) * 2;
+#pragma unroll
+        for (int i = 0; i < 2; i++) {
+            bool inside = position + i < to;
+            score[n][i] = inside && position + i < lowVisible ? score[n][i] * factor : -infinity();
+            score[n][2 + i] = inside && position + i < highVisible ? score[n][2 + i] * factor : -infinity();
+            largestLow = fmaxf(largestLow, score[n][i]);
+            largestHigh = fmaxf(largestHigh, score[n][2 + i]);
+        }
+    }
+    for (int step = 1; step < 4; step <<= 1) {
+        largestLow = fmaxf(largestLow, __shfl_xor_sync(0xffffffffu, largestLow, step));
+        largestHigh = fmaxf(largestHigh, __shfl_xor_sync(0xffffffffu, largestHigh, step));
+    }
 }
 
 // Clusters: blocks that see each other's shared memory.

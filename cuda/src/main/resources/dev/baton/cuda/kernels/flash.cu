@@ -13,12 +13,6 @@ static const int WARPS = 4;
 static const int ROUND = 64;  // positions of a round
 static const int MOST_CLUSTER = 8;
 
-// Byte offset of a 16-byte chunk in a tile of rows of N elements; neighbouring rows are turned against each other so
-// that eight rows of one column lie in different banks.
-template <int N> __device__ __forceinline__ unsigned place(int row, int chunk) {
-    return row * N * 2 + ((chunk ^ (row & 7)) << 4);
-}
-
 // Eight threads copy a row, sixteen rows at once. Their slots are read a round ahead, so that no copy waits for its address.
 template <int KD, int VD> struct Round {
     static const int STRIDE = WARPS * 32 / 8;  // rows between two of a thread
@@ -44,12 +38,12 @@ template <int KD, int VD> struct Round {
 #pragma unroll
             for (int i = 0; i < KD / 64; i++) {
                 int chunk = i * 8 + threadIdx.x % 8;
-                copy_async(keyTile + place<KD>(row, chunk), keys + slot * keyStride + chunk * 8);
+                copy_async(keyTile + spot<2 * KD>(row, chunk), keys + slot * keyStride + chunk * 8);
             }
 #pragma unroll
             for (int i = 0; i < VD / 64; i++) {
                 int chunk = i * 8 + threadIdx.x % 8;
-                copy_async(valueTile + place<VD>(row, chunk), values + slot * valueStride + chunk * 8);
+                copy_async(valueTile + spot<2 * VD>(row, chunk), values + slot * valueStride + chunk * 8);
             }
         }
         commit();
@@ -223,29 +217,14 @@ __device__ void flash(const bf16* q, i64 qStride, const bf16* keys, i64 keyStrid
 #pragma unroll
             for (int k = 0; k < KEY_STEPS; k += 2) {
                 unsigned key[4];
-                load_matrices(key, keyTile + place<KD>(offset + n * 8 + lane % 8, k * 2 + lane / 8));
+                load_matrices(key, keyTile + spot<2 * KD>(offset + n * 8 + lane % 8, k * 2 + lane / 8));
                 multiply(score[n], query[k], key[0], key[1]);
                 multiply(score[n], query[k + 1], key[2], key[3]);
             }
         }
         float newLow = maxLow;
         float newHigh = maxHigh;
-#pragma unroll
-        for (int n = 0; n < SCORE_TILES; n++) {
-            int position = start + offset + n * 8 + lane % 4 * 2;
-#pragma unroll
-            for (int i = 0; i < 2; i++) {
-                bool inside = position + i < to;
-                score[n][i] = inside && position + i < lowVisible ? score[n][i] * factor : -infinity();
-                score[n][2 + i] = inside && position + i < highVisible ? score[n][2 + i] * factor : -infinity();
-                newLow = fmaxf(newLow, score[n][i]);
-                newHigh = fmaxf(newHigh, score[n][2 + i]);
-            }
-        }
-        for (int step = 1; step < 4; step <<= 1) {
-            newLow = fmaxf(newLow, __shfl_xor_sync(0xffffffffu, newLow, step));
-            newHigh = fmaxf(newHigh, __shfl_xor_sync(0xffffffffu, newHigh, step));
-        }
+        mask_scores(score, start + offset, to, lowVisible, highVisible, factor, newLow, newHigh);
         // A row that sees nothing yet keeps the base zero, so that no infinity is taken from another.
         float baseLow = newLow == -infinity() ? 0.f : newLow;
         float baseHigh = newHigh == -infinity() ? 0.f : newHigh;
@@ -281,7 +260,7 @@ __device__ void flash(const bf16* q, i64 qStride, const bf16* keys, i64 keyStrid
             for (int n = 0; n < OUT_TILES; n += 2) {
                 unsigned value[4];
                 int row = offset + k * 16 + lane % 8 + lane / 8 % 2 * 8;
-                load_transposed(value, valueTile + place<VD>(row, n + lane / 16));
+                load_transposed(value, valueTile + spot<2 * VD>(row, n + lane / 16));
                 multiply(result[n], p, value[0], value[1]);
                 multiply(result[n + 1], p, value[2], value[3]);
             }

@@ -46,8 +46,8 @@ __device__ __forceinline__ void grouped(const bf16* x, i64 xStride, const Expert
 #pragma unroll
         for (int i = 0; i < PER; i++) {
             int row = threadIdx.x / 8 + i * (THREADS / 8);
-            copy_or_zero(tile + spot(row, chunk), xRows[i] + step * DEPTH, inside);
-            copy_or_zero(tile + X_BYTES + spot(row, chunk), wRows[i] + step * DEPTH, inside);
+            copy_or_zero(tile + spot<128>(row, chunk), xRows[i] + step * DEPTH, inside);
+            copy_or_zero(tile + X_BYTES + spot<128>(row, chunk), wRows[i] + step * DEPTH, inside);
         }
     };
 
@@ -84,12 +84,12 @@ __device__ __forceinline__ void grouped(const bf16* x, i64 xStride, const Expert
             unsigned b[2][4];
 #pragma unroll
             for (int m = 0; m < 4; m++) {
-                load_matrices(a[m], xTile + spot(firstRow + m * 16 + lane % 16, kk * 2 + lane / 16));
+                load_matrices(a[m], xTile + spot<128>(firstRow + m * 16 + lane % 16, kk * 2 + lane / 16));
             }
 #pragma unroll
             for (int j = 0; j < 2; j++) {
                 int row = firstColumn + j * 16 + lane % 8 + lane / 16 * 8;
-                load_matrices(b[j], wTile + spot(row, kk * 2 + lane / 8 % 2));
+                load_matrices(b[j], wTile + spot<128>(row, kk * 2 + lane / 8 % 2));
             }
 #pragma unroll
             for (int m = 0; m < 4; m++) {

@@ -27,9 +27,6 @@ __device__ __forceinline__ unsigned to_bf16(unsigned v) {
     return r;
 }
 
-// Byte offset of a 16-byte chunk in a tile of rows of 256 bytes.
-__device__ __forceinline__ unsigned x_spot(int row, int chunk) { return row * 256 + ((chunk ^ (row & 7)) << 4); }
-
 template <int WM, int MT, int STAGES, bool GATED>
 __device__ __forceinline__ void grouped_f8(const bf16* x, i64 xStride, const Experts& all, const Scales& scales, int n,
                                            int k, int share) {
@@ -75,12 +72,12 @@ __device__ __forceinline__ void grouped_f8(const bf16* x, i64 xStride, const Exp
 #pragma unroll
         for (int i = 0; i < X_PER; i++) {
             const bf16* from = x + sources[i] * xStride + step * DEPTH + xChunk * 8;
-            copy_or_zero(tile + x_spot(threadIdx.x / 16 + i * (THREADS / 16), xChunk), from, xInside);
+            copy_or_zero(tile + spot<256>(threadIdx.x / 16 + i * (THREADS / 16), xChunk), from, xInside);
         }
         bool wInside = step * DEPTH + wChunk * 16 < k;
 #pragma unroll
         for (int i = 0; i < W_PER; i++) {
-            copy_or_zero(tile + X_BYTES + spot(threadIdx.x / 8 + i * (THREADS / 8), wChunk), wRows[i] + step * DEPTH, wInside);
+            copy_or_zero(tile + X_BYTES + spot<128>(threadIdx.x / 8 + i * (THREADS / 8), wChunk), wRows[i] + step * DEPTH, wInside);
         }
     };
 
@@ -129,7 +126,7 @@ __device__ __forceinline__ void grouped_f8(const bf16* x, i64 xStride, const Exp
             unsigned words[NT][4];
 #pragma unroll
             for (int j = 0; j < NT; j++) {
-                load_matrices(words[j], wTile + spot(firstColumn + j * 8 + lane % 8, four * 4 + lane / 8));
+                load_matrices(words[j], wTile + spot<128>(firstColumn + j * 8 + lane % 8, four * 4 + lane / 8));
             }
 #pragma unroll
             for (int kk = 0; kk < 4; kk++) {
@@ -138,8 +135,8 @@ __device__ __forceinline__ void grouped_f8(const bf16* x, i64 xStride, const Exp
                 for (int m = 0; m < MT; m++) {
                     int row = firstRow + m * 16 + lane / 4;
                     int chunk = (four * 4 + kk) * 2 + lane % 4 / 2;
-                    uint2 low = *(const uint2*)(xTile + x_spot(row, chunk) + lane % 2 * 8);
-                    uint2 high = *(const uint2*)(xTile + x_spot(row + 8, chunk) + lane % 2 * 8);
+                    uint2 low = *(const uint2*)(xTile + spot<256>(row, chunk) + lane % 2 * 8);
+                    uint2 high = *(const uint2*)(xTile + spot<256>(row + 8, chunk) + lane % 2 * 8);
                     a[m][0] = low.x;
                     a[m][1] = high.x;
                     a[m][2] = low.y;

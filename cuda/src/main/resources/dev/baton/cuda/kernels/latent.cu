@@ -15,9 +15,6 @@ static const int KEY_BYTES = KEY * 2;
 static const int CHUNKS = KEY / 8;
 static const int COLUMNS = VALUE / WARPS;  // of a warp
 
-// Byte offset of a 16-byte chunk in a tile of rows of KEY elements: eight rows of one column lie in different banks.
-__device__ __forceinline__ unsigned place(int row, int chunk) { return row * KEY_BYTES + ((chunk ^ (row & 7)) << 4); }
-
 // ROUND positions of the cache to shared memory. Warp w copies rows [w PER, (w + 1) PER); lane i < PER knows the slot of the
 // i-th, read a round ahead. Behind the end the last row stands in: its probability is zero, and it is finite.
 template <int ROUND> struct Rows {
@@ -36,15 +33,15 @@ template <int ROUND> struct Rows {
 #pragma unroll
         for (int j = 0; j < PER; j++) {
             const bf16* row = cache + __shfl_sync(0xffffffffu, slot, j) * stride;
-            copy_async(tile + place(first + j, lane), row + lane * 8);
-            copy_async(tile + place(first + j, 32 + lane), row + (32 + lane) * 8);
+            copy_async(tile + spot<KEY_BYTES>(first + j, lane), row + lane * 8);
+            copy_async(tile + spot<KEY_BYTES>(first + j, 32 + lane), row + (32 + lane) * 8);
         }
         // The last eight chunks of four rows at once.
 #pragma unroll
         for (int j = 0; j < PER; j += 4) {
             int row = j + lane / 8;
             const bf16* from = cache + __shfl_sync(0xffffffffu, slot, row) * stride;
-            copy_async(tile + place(first + row, 64 + lane % 8), from + (64 + lane % 8) * 8);
+            copy_async(tile + spot<KEY_BYTES>(first + row, 64 + lane % 8), from + (64 + lane % 8) * 8);
         }
         commit();
     }
@@ -108,7 +105,7 @@ __device__ void latent(const bf16* q, i64 qStride, const bf16* cache, i64 stride
         int row = i / CHUNKS;
         int chunk = i % CHUNKS;
         int r = min(row0 + row, total - 1);
-        copy_async(base + place(row, chunk), q + (firstToken + r / heads) * qStride + (i64)(r % heads) * KEY + chunk * 8);
+        copy_async(base + spot<KEY_BYTES>(row, chunk), q + (firstToken + r / heads) * qStride + (i64)(r % heads) * KEY + chunk * 8);
     }
     Rows<ROUND> rows;
     rows.slot = 0;
@@ -166,34 +163,19 @@ __device__ void latent(const bf16* q, i64 qStride, const bf16* cache, i64 stride
 #pragma unroll 6
         for (int k = 0; k < KEY / 16; k += 2) {
             unsigned query[2][4];
-            load_matrices(query[0], base + place(m * 16 + lane % 16, k * 2 + lane / 16));
-            load_matrices(query[1], base + place(m * 16 + lane % 16, k * 2 + 2 + lane / 16));
+            load_matrices(query[0], base + spot<KEY_BYTES>(m * 16 + lane % 16, k * 2 + lane / 16));
+            load_matrices(query[1], base + spot<KEY_BYTES>(m * 16 + lane % 16, k * 2 + 2 + lane / 16));
 #pragma unroll
             for (int n = 0; n < TILES; n++) {
                 unsigned key[4];
-                load_matrices(key, keys + place(offset + n * 8 + lane % 8, k * 2 + lane / 8));
+                load_matrices(key, keys + spot<KEY_BYTES>(offset + n * 8 + lane % 8, k * 2 + lane / 8));
                 multiply(score[n], query[0], key[0], key[1]);
                 multiply(score[n], query[1], key[2], key[3]);
             }
         }
         float newLow = -infinity();
         float newHigh = -infinity();
-#pragma unroll
-        for (int n = 0; n < TILES; n++) {
-            int position = start + offset + n * 8 + lane % 4 * 2;
-#pragma unroll
-            for (int i = 0; i < 2; i++) {
-                bool inside = position + i < to;
-                score[n][i] = inside && position + i < lowVisible ? score[n][i] * factor : -infinity();
-                score[n][2 + i] = inside && position + i < highVisible ? score[n][2 + i] * factor : -infinity();
-                newLow = fmaxf(newLow, score[n][i]);
-                newHigh = fmaxf(newHigh, score[n][2 + i]);
-            }
-        }
-        for (int step = 1; step < 4; step <<= 1) {
-            newLow = fmaxf(newLow, __shfl_xor_sync(0xffffffffu, newLow, step));
-            newHigh = fmaxf(newHigh, __shfl_xor_sync(0xffffffffu, newHigh, step));
-        }
+        mask_scores(score, start + offset, to, lowVisible, highVisible, factor, newLow, newHigh);
         if (lane % 4 == 0) {
             maxima[warp % SHARES][low] = newLow;
             maxima[warp % SHARES][high] = newHigh;
@@ -257,7 +239,7 @@ __device__ void latent(const bf16* q, i64 qStride, const bf16* cache, i64 stride
             for (int n = 0; n < COLUMNS / 8; n += 2) {
                 unsigned value[4];
                 int row = k * 16 + lane % 8 + lane / 8 % 2 * 8;
-                load_transposed(value, keys + place(row, warp * (COLUMNS / 8) + n + lane / 16));
+                load_transposed(value, keys + spot<KEY_BYTES>(row, warp * (COLUMNS / 8) + n + lane / 16));
 #pragma unroll
                 for (int i = 0; i < MT; i++) {
                     multiply(result[i][n], p[i], value[0], value[1]);

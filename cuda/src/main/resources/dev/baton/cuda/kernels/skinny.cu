@@ -79,7 +79,7 @@ __device__ __forceinline__ void skinny(const Input& in, Epilogue& epilogue) {
         unsigned at = base + step % STAGES * S::STAGE;
 #pragma unroll
         for (int m = 0; m < 4 * MT; m++) {
-            copy_or_zero(at + spot(m * 16 + first, chunk), rows[m] + k, k + chunk * 8 < to);
+            copy_or_zero(at + spot<128>(m * 16 + first, chunk), rows[m] + k, k + chunk * 8 < to);
         }
     };
     auto loadX = [&](int step) {
@@ -90,7 +90,7 @@ __device__ __forceinline__ void skinny(const Input& in, Epilogue& epilogue) {
             int t = first + i * 16;
             if (NT > 1 || t < S::TOKENS) {
                 bool inside = t < in.tokens && k + chunk * 8 < to;
-                copy_or_zero(at + spot(t, chunk), tokens[i] + k, inside);
+                copy_or_zero(at + spot<128>(t, chunk), tokens[i] + k, inside);
             }
         }
     };
@@ -156,14 +156,14 @@ __device__ __forceinline__ void skinny(const Input& in, Epilogue& epilogue) {
             unsigned b[NT][4];
 #pragma unroll
             for (int n = 0; n < NT; n++) {
-                load_matrices(b[n], xTile + spot(n * 8 + lane % 8, kk * 4 + lane / 8));
+                load_matrices(b[n], xTile + spot<128>(n * 8 + lane % 8, kk * 4 + lane / 8));
             }
 #pragma unroll
             for (int m = 0; m < MT; m++) {
 #pragma unroll
                 for (int h = 0; h < 2; h++) {
                     unsigned a[4];
-                    load_matrices(a, wTile + spot((warp * MT + m) * 16 + lane % 16, kk * 4 + h * 2 + lane / 16));
+                    load_matrices(a, wTile + spot<128>((warp * MT + m) * 16 + lane % 16, kk * 4 + h * 2 + lane / 16));
 #pragma unroll
                     for (int n = 0; n < NT; n++) {
                         multiply(acc[m][n], a, b[n][2 * h], b[n][2 * h + 1]);
