@@ -207,22 +207,12 @@ public final class MatrixProduct implements AutoCloseable {
     }
 
     @FunctionalInterface
-    private interface Call {
-        int run() throws Throwable;
-    }
-
-    @FunctionalInterface
     private interface Maker {
         int make(MemorySegment result) throws Throwable;
     }
 
-    private static void run(String what, Call call) {
-        int code;
-        try {
-            code = call.run();
-        } catch (Throwable e) {
-            throw new TensorException(TensorException.Code.FAULT, "cuBLASLt " + what + ": " + e, e);
-        }
+    private static void run(String what, NativeLibrary.Call call) {
+        int code = NativeLibrary.code("cuBLASLt " + what, call);
         if (code != 0) {
             throw new TensorException(TensorException.Code.FAULT, "cuBLASLt " + what + " returned " + code);
         }

@@ -40,23 +40,10 @@ public final class Nvrtc {
 
     private Nvrtc() {}
 
-    @FunctionalInterface
-    private interface Call {
-        int run() throws Throwable;
-    }
-
-    private static void run(String what, Call call) {
-        int code = code(what, call);
+    private static void run(String what, NativeLibrary.Call call) {
+        int code = NativeLibrary.code(what, call);
         if (code != 0) {
             throw new TensorException(TensorException.Code.FAULT, what + ": NVRTC returned " + code);
-        }
-    }
-
-    private static int code(String what, Call call) {
-        try {
-            return call.run();
-        } catch (Throwable e) {
-            throw new TensorException(TensorException.Code.FAULT, what + ": " + e, e);
         }
     }
 
@@ -87,7 +74,8 @@ public final class Nvrtc {
                 for (int i = 0; i < options.size(); i++) {
                     arguments.setAtIndex(ADDRESS, i, arena.allocateFrom(options.get(i)));
                 }
-                int result = code(name, () -> (int) COMPILE.invokeExact(program, options.size(), arguments));
+                int result =
+                        NativeLibrary.code(name, () -> (int) COMPILE.invokeExact(program, options.size(), arguments));
                 if (result != 0) {
                     throw new TensorException(
                             TensorException.Code.FAULT,

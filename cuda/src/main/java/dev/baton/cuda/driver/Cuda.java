@@ -13,12 +13,6 @@ final class Cuda {
 
     private Cuda() {}
 
-    /** A call as its caller writes it; exact types are the caller's business. */
-    @FunctionalInterface
-    interface Call {
-        int run() throws Throwable;
-    }
-
     /** A call whose result is written behind a pointer. */
     @FunctionalInterface
     interface Query {
@@ -28,15 +22,8 @@ final class Cuda {
     /**
      * @throws TensorException OUT_OF_MEMORY or FAULT when the driver refuses
      */
-    static void run(String what, Call call) {
-        int code;
-        try {
-            code = call.run();
-        } catch (RuntimeException | Error e) {
-            throw e;
-        } catch (Throwable e) {
-            throw new TensorException(TensorException.Code.FAULT, what + ": " + e, e);
-        }
+    static void run(String what, NativeLibrary.Call call) {
+        int code = NativeLibrary.code(what, call);
         if (code != SUCCESS) {
             throw failure(what, code);
         }

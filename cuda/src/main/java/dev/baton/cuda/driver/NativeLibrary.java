@@ -70,6 +70,29 @@ public final class NativeLibrary {
         }
     }
 
+    /** A call as its caller writes it; exact types are the caller's business. */
+    @FunctionalInterface
+    public interface Call {
+        int run() throws Throwable;
+    }
+
+    /**
+     * Makes a call.
+     *
+     * @param what is called, for the message
+     * @return the library's code
+     * @throws TensorException FAULT when the call itself cannot be made
+     */
+    public static int code(String what, Call call) {
+        try {
+            return call.run();
+        } catch (RuntimeException | Error e) {
+            throw e;
+        } catch (Throwable e) {
+            throw new TensorException(TensorException.Code.FAULT, what + ": " + e, e);
+        }
+    }
+
     /**
      * A function that returns an int.
      *

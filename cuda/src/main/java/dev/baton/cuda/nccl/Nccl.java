@@ -79,24 +79,11 @@ final class Nccl {
         }
     }
 
-    /** A call as its caller writes it. */
-    @FunctionalInterface
-    interface Call {
-        int run() throws Throwable;
-    }
-
     /**
      * @throws TensorException FAULT or PEER when the library refuses
      */
-    static void run(String what, Call call) {
-        int code;
-        try {
-            code = call.run();
-        } catch (RuntimeException | Error e) {
-            throw e;
-        } catch (Throwable e) {
-            throw new TensorException(TensorException.Code.FAULT, what + ": " + e, e);
-        }
+    static void run(String what, NativeLibrary.Call call) {
+        int code = NativeLibrary.code(what, call);
         if (code != 0) {
             throw failure(what, code);
         }

@@ -56,18 +56,8 @@ final class Cupti {
 
     private Cupti() {}
 
-    @FunctionalInterface
-    private interface Call {
-        int run() throws Throwable;
-    }
-
-    private static void run(String what, Call call) {
-        int code;
-        try {
-            code = call.run();
-        } catch (Throwable e) {
-            throw new TensorException(TensorException.Code.FAULT, "CUPTI " + what + ": " + e, e);
-        }
+    private static void run(String what, NativeLibrary.Call call) {
+        int code = NativeLibrary.code("CUPTI " + what, call);
         if (code != 0) {
             throw new TensorException(
                     TensorException.Code.FAULT,
