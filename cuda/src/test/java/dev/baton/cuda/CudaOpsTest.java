@@ -9,15 +9,10 @@ import dev.baton.tensor.GateSpec;
 import dev.baton.tensor.Ops;
 import dev.baton.tensor.Tensor;
 import dev.baton.tensor.Weight;
-import dev.baton.tensor.cpu.CpuDevice;
-import dev.baton.tensor.cpu.CpuKernels;
-import dev.baton.tensor.cpu.CpuOptions;
-import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -28,31 +23,21 @@ import org.junit.jupiter.params.provider.EnumSource;
 /** Every CUDA operator against the scalar one on the host: types, odd sizes, strides; outputs poisoned before. */
 @Tag("gpu")
 class CudaOpsTest {
-    private static CudaDevice device;
-    private static CpuDevice host;
     private static Ops scalar;
     private static Ops cuda;
-    private static Arena arena;
     private static Twin twin;
 
     @BeforeAll
     static void open() {
-        String why = CudaDevice.whyUnavailable();
-        Assumptions.assumeTrue(why.isEmpty(), "no CUDA device: " + why);
-        device = CudaDevice.open(CudaOptions.of(0, DType.BF16));
-        host = CpuDevice.open(CpuOptions.of(1).withKernels(CpuKernels.SCALAR));
-        scalar = host.ops();
-        cuda = device.ops();
-        arena = Arena.ofShared();
-        twin = new Twin(device, arena, System.nanoTime());
+        twin = Twin.open();
+        scalar = twin.scalar();
+        cuda = twin.cuda();
     }
 
     @AfterAll
     static void close() {
-        if (device != null) {
-            device.close();
-            host.close();
-            arena.close();
+        if (twin != null) {
+            twin.close();
         }
     }
 
@@ -448,7 +433,7 @@ class CudaOpsTest {
         assertThat(twin.ints(out.device()))
                 .isEqualTo(out.host().memory().toArray(java.lang.foreign.ValueLayout.JAVA_INT));
         Twin.Pair zeros = twin.floats(DType.F32, 2, 1000, 0);
-        device.toDevice(arena.allocate(4L * 2000, 64), zeros.device());
+        twin.device().toDevice(twin.arena().allocate(4L * 2000, 64), zeros.device());
         cuda.argmax(zeros.device(), out.device().rowRange(0, 2));
         assertThat(twin.ints(out.device().rowRange(0, 2))).containsExactly(0, 0);
     }

@@ -7,10 +7,6 @@ import dev.baton.tensor.NormedRows;
 import dev.baton.tensor.Ops;
 import dev.baton.tensor.Tensor;
 import dev.baton.tensor.Weight;
-import dev.baton.tensor.cpu.CpuDevice;
-import dev.baton.tensor.cpu.CpuKernels;
-import dev.baton.tensor.cpu.CpuOptions;
-import java.lang.foreign.Arena;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeAll;
@@ -21,28 +17,18 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** A layer's fused operators one after the other, against the operators that they stand for on the host. */
 @Tag("gpu")
 class FusedOpsTest {
-    private static CudaDevice device;
-    private static CpuDevice host;
-    private static Arena arena;
     private static Twin twin;
 
     @BeforeAll
     static void open() {
-        String why = CudaDevice.whyUnavailable();
-        Assumptions.assumeTrue(why.isEmpty(), "no CUDA device: " + why);
-        device = CudaDevice.open(CudaOptions.of(0, DType.BF16));
-        host = CpuDevice.open(CpuOptions.of(1).withKernels(CpuKernels.SCALAR));
-        arena = Arena.ofShared();
-        twin = new Twin(device, arena, System.nanoTime());
-        Assumptions.assumeTrue(device.ops().fusedTokens(DType.BF16) > 0, "this GPU fuses nothing");
+        twin = Twin.open();
+        Assumptions.assumeTrue(twin.cuda().fusedTokens(DType.BF16) > 0, "this GPU fuses nothing");
     }
 
     @AfterAll
     static void close() {
-        if (device != null) {
-            device.close();
-            host.close();
-            arena.close();
+        if (twin != null) {
+            twin.close();
         }
     }
 
@@ -81,7 +67,7 @@ class FusedOpsTest {
         Twin.Pair squares = twin.poisoned(DType.F32, tokens, s.hidden() / NormedRows.GROUP);
         Twin.Pair out = twin.poisoned(DType.BF16, tokens, s.hidden());
         for (boolean onHost : new boolean[] {true, false}) {
-            Ops ops = onHost ? host.ops() : device.ops();
+            Ops ops = onHost ? twin.scalar() : twin.cuda();
             NormedRows rows = new NormedRows(of(residual, onHost), of(scaled, onHost), of(squares, onHost), 1e-5f);
             ops.startRows(rows, of(norms[0], onHost));
             ops.linearHeads(

@@ -19,8 +19,7 @@ import org.junit.jupiter.api.Test;
 class GpuActivityTest {
     @Test
     void tellsKernelsAndCopiesWithTheCallsThatQueuedThem() {
-        String why = CudaDevice.whyUnavailable();
-        Assumptions.assumeTrue(why.isEmpty(), "no CUDA device: " + why);
+        Twin.requireGpu();
         try (CudaDevice device = CudaDevice.open(CudaOptions.of(0, DType.BF16));
                 Arena arena = Arena.ofConfined()) {
             Tensor a = device.allocate(DType.F32, 64, 256);

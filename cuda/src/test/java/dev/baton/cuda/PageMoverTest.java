@@ -36,8 +36,7 @@ class PageMoverTest {
 
     @BeforeAll
     static void needsAGpu() {
-        String why = CudaDevice.whyUnavailable();
-        Assumptions.assumeTrue(why.isEmpty(), "no CUDA device: " + why);
+        Twin.requireGpu();
     }
 
     static Stream<PageShape> shapes() {

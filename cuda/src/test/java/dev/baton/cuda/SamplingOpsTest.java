@@ -7,10 +7,6 @@ import dev.baton.tensor.Ops;
 import dev.baton.tensor.SampledRows;
 import dev.baton.tensor.StepExchange;
 import dev.baton.tensor.Tensor;
-import dev.baton.tensor.cpu.CpuDevice;
-import dev.baton.tensor.cpu.CpuKernels;
-import dev.baton.tensor.cpu.CpuOptions;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
@@ -19,7 +15,6 @@ import java.util.Random;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -30,31 +25,21 @@ class SamplingOpsTest {
     private static final int POSITIONS = 700;
     private static final int SEQUENCES = 9;
 
-    private static CudaDevice device;
-    private static CpuDevice host;
     private static Ops scalar;
     private static Ops cuda;
-    private static Arena arena;
     private static Twin twin;
 
     @BeforeAll
     static void open() {
-        String why = CudaDevice.whyUnavailable();
-        Assumptions.assumeTrue(why.isEmpty(), "no CUDA device: " + why);
-        device = CudaDevice.open(CudaOptions.of(0, DType.BF16));
-        host = CpuDevice.open(CpuOptions.of(1).withKernels(CpuKernels.SCALAR));
-        scalar = host.ops();
-        cuda = device.ops();
-        arena = Arena.ofShared();
-        twin = new Twin(device, arena, System.nanoTime());
+        twin = Twin.open();
+        scalar = twin.scalar();
+        cuda = twin.cuda();
     }
 
     @AfterAll
     static void close() {
-        if (device != null) {
-            device.close();
-            host.close();
-            arena.close();
+        if (twin != null) {
+            twin.close();
         }
     }
 
@@ -105,7 +90,7 @@ class SamplingOpsTest {
                 logits.host().memory().setAtIndex(ValueLayout.JAVA_FLOAT, at, x);
             }
         }
-        device.toDevice(logits.host().memory(), logits.device());
+        twin.device().toDevice(logits.host().memory(), logits.device());
     }
 
     @Test
@@ -145,7 +130,7 @@ class SamplingOpsTest {
         for (int i = 0; i < 100; i++) {
             logits.host().memory().setAtIndex(ValueLayout.JAVA_FLOAT, 100 + i, Float.NEGATIVE_INFINITY);
         }
-        device.toDevice(logits.host().memory(), logits.device());
+        twin.device().toDevice(logits.host().memory(), logits.device());
         Twin.Pair tokens = twin.intMatrix(1, 1, 0);
         int[] all = new int[2 * SampledRows.COLUMNS];
         System.arraycopy(parameters(twin.random(), 0), 0, all, 0, SampledRows.COLUMNS);
@@ -185,7 +170,7 @@ class SamplingOpsTest {
                 row[SampledRows.FACTOR] = Float.floatToRawIntBits(1 / 0.8f);
                 System.arraycopy(row, 0, all, b * SampledRows.COLUMNS, row.length);
             }
-            device.toDevice(logits.host().memory(), logits.device());
+            twin.device().toDevice(logits.host().memory(), logits.device());
             Twin.Pair parameters = twin.intMatrix(rows, SampledRows.COLUMNS, all);
             Twin.Pair out = twin.ints(poison(rows));
             cuda.sample(logits.device(), new SampledRows(parameters.device(), tokens.device()), out.device());
@@ -220,13 +205,13 @@ class SamplingOpsTest {
                 inputs[turn * ints + 3 * tokens + t] = places[turn * tokens + t];
             }
         }
-        MemorySegment hostInputs = device.hostBuffer(8L * ints);
+        MemorySegment hostInputs = twin.device().hostBuffer(8L * ints);
         MemorySegment.copy(inputs, 0, hostInputs, ValueLayout.JAVA_INT, 0, 2 * ints);
-        MemorySegment choices = device.hostBuffer(8L * 300);
+        MemorySegment choices = twin.device().hostBuffer(8L * 300);
         Twin.Pair turns = twin.ints(0);
         StepExchange here = new StepExchange(
                 Tensor.dense(hostInputs, DType.I32, 2, ints),
-                Tensor.dense(arena.allocate(8L * 300, 8), DType.I32, 2, 300),
+                Tensor.dense(twin.arena().allocate(8L * 300, 8), DType.I32, 2, 300),
                 turns.host());
         StepExchange there = new StepExchange(here.inputs(), Tensor.dense(choices, DType.I32, 2, 300), turns.device());
         Twin.Pair tokenTable =

@@ -3,22 +3,62 @@ package dev.baton.cuda;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.baton.model.DType;
+import dev.baton.tensor.Ops;
 import dev.baton.tensor.Tensor;
+import dev.baton.tensor.cpu.CpuDevice;
+import dev.baton.tensor.cpu.CpuKernels;
+import dev.baton.tensor.cpu.CpuOptions;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Random;
+import org.junit.jupiter.api.Assumptions;
 
-/** Tensors that exist twice: F32 on the host for the scalar operators, and of any type on the device. */
-final class Twin {
-    private final CudaDevice device;
-    private final Arena arena;
-    private final Random random;
+/** A GPU beside the scalar operators, and tensors that exist twice: F32 on the host, and of any type on the device. */
+final class Twin implements AutoCloseable {
+    private final CudaDevice device = CudaDevice.open(CudaOptions.of(0, DType.BF16));
+    private final CpuDevice host = CpuDevice.open(CpuOptions.of(1).withKernels(CpuKernels.SCALAR));
+    private final Arena arena = Arena.ofShared();
+    private final Random random = new Random();
 
-    Twin(CudaDevice device, Arena arena, long seed) {
-        this.device = device;
-        this.arena = arena;
-        this.random = new Random(seed);
+    private Twin() {}
+
+    /** On the first GPU; skips the test where there is none. */
+    static Twin open() {
+        requireGpu();
+        return new Twin();
+    }
+
+    /** Skips the test where there is no GPU. */
+    static void requireGpu() {
+        String why = CudaDevice.whyUnavailable();
+        Assumptions.assumeTrue(why.isEmpty(), "no CUDA device: " + why);
+    }
+
+    CudaDevice device() {
+        return device;
+    }
+
+    /** The device's operators. */
+    Ops cuda() {
+        return device.ops();
+    }
+
+    /** The host's. */
+    Ops scalar() {
+        return host.ops();
+    }
+
+    /** Host memory until the end. */
+    Arena arena() {
+        return arena;
+    }
+
+    @Override
+    public void close() {
+        device.close();
+        host.close();
+        arena.close();
     }
 
     Random random() {
