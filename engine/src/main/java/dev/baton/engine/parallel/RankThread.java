@@ -100,10 +100,6 @@ final class RankThread {
         return !ending && queue.offer(new Work(work, alone));
     }
 
-    boolean isCurrent() {
-        return Thread.currentThread() == thread;
-    }
-
     /** No more work; what is queued still runs. */
     void end() {
         ending = true;

@@ -19,43 +19,22 @@ import dev.baton.protocol.FinishReason;
 import dev.baton.protocol.SamplingParams;
 import java.io.IOException;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /** A prefill and a decode engine in one JVM answer as one engine does. */
-class DisaggregatedServingTest {
-    private FakeRegistry registry;
-    private final List<AutoCloseable> opened = new ArrayList<>();
-
-    @BeforeEach
-    void start() throws IOException {
-        registry = new FakeRegistry();
-        opened.add(registry);
-    }
-
-    @AfterEach
-    void close() throws Exception {
-        for (AutoCloseable each : opened.reversed()) {
-            each.close();
-        }
-    }
-
+class DisaggregatedServingTest extends PairTest {
     private DisaggregationConfig role(Mode mode, TransferBackend backend) {
         return PdTraffic.role(mode, backend, registry);
     }
 
     private PdSide side(String model, LoadOptions options, SchedulerConfig config, DisaggregationConfig role) {
-        PdSide side = PdSide.start(model, options, config, role);
-        opened.add(side);
-        return side;
+        return opened(PdSide.start(model, options, config, role));
     }
 
     private EngineRequest request(String rid, int[] prompt, int newTokens, boolean logprobs, long room) {

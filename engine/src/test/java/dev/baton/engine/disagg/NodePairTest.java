@@ -10,36 +10,16 @@ import dev.baton.engine.disagg.transfer.TransferBackend;
 import dev.baton.engine.forward.Golden;
 import dev.baton.engine.schedule.SchedulerConfig;
 import dev.baton.protocol.FinishReason;
-import java.io.IOException;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Pairs of which a side's ranks live on several nodes: each node's ranks send and receive their own pages. */
-class NodePairTest {
-    private FakeRegistry registry;
-    private final List<AutoCloseable> opened = new ArrayList<>();
-
-    @BeforeEach
-    void start() throws IOException {
-        registry = new FakeRegistry();
-        opened.add(registry);
-    }
-
-    @AfterEach
-    void close() throws Exception {
-        for (AutoCloseable each : opened.reversed()) {
-            each.close();
-        }
-    }
-
+class NodePairTest extends PairTest {
     /** @param layout as in {@link StagedPairTest}, with {@code on N} for N nodes */
     private PdSide side(String model, String layout, int poolTokens, SchedulerConfig.Builder config, Mode mode) {
         return side(model, layout, poolTokens, config, PdTraffic.role(mode, TransferBackend.AUTO, registry));
@@ -48,10 +28,8 @@ class NodePairTest {
     private PdSide side(
             String model, String layout, int poolTokens, SchedulerConfig.Builder config, DisaggregationConfig role) {
         String[] words = layout.split(" on ");
-        PdSide side = PdTraffic.side(
-                model, words[0], poolTokens, 6, config, role, words.length == 1 ? 1 : Integer.parseInt(words[1]));
-        opened.add(side);
-        return side;
+        return opened(PdTraffic.side(
+                model, words[0], poolTokens, 6, config, role, words.length == 1 ? 1 : Integer.parseInt(words[1])));
     }
 
     private void answerAlike(PdSide prefill, PdSide decode, String model, Map<String, int[]> prompts, int newTokens) {

@@ -10,37 +10,17 @@ import dev.baton.engine.disagg.transfer.TransferBackend;
 import dev.baton.engine.forward.Golden;
 import dev.baton.engine.schedule.SchedulerConfig;
 import dev.baton.protocol.FinishReason;
-import java.io.IOException;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.atomic.AtomicInteger;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Pairs whose sides have pipeline stages and attention groups of their own answer as one server of one rank does. */
-class StagedPairTest {
-    private FakeRegistry registry;
-    private final List<AutoCloseable> opened = new ArrayList<>();
-
-    @BeforeEach
-    void start() throws IOException {
-        registry = new FakeRegistry();
-        opened.add(registry);
-    }
-
-    @AfterEach
-    void close() throws Exception {
-        for (AutoCloseable each : opened.reversed()) {
-            each.close();
-        }
-    }
-
+class StagedPairTest extends PairTest {
     private PdSide side(
             String model, String layout, int poolTokens, int rows, SchedulerConfig.Builder config, Mode mode) {
         return side(model, layout, poolTokens, rows, config, PdTraffic.role(mode, TransferBackend.AUTO, registry));
@@ -53,9 +33,7 @@ class StagedPairTest {
             int rows,
             SchedulerConfig.Builder config,
             DisaggregationConfig role) {
-        PdSide side = PdTraffic.side(model, layout, poolTokens, rows, config, role, 1);
-        opened.add(side);
-        return side;
+        return opened(PdTraffic.side(model, layout, poolTokens, rows, config, role, 1));
     }
 
     private void submit(PdSide prefill, PdSide decode, Map<String, int[]> prompts, int newTokens) {

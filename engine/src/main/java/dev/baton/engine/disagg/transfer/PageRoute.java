@@ -2,6 +2,7 @@ package dev.baton.engine.disagg.transfer;
 
 import dev.baton.engine.disagg.transfer.KvRegion.DevicePool;
 import dev.baton.tensor.PageMover;
+import dev.baton.tensor.SharedDeviceMemory;
 import dev.baton.tensor.TensorException;
 import java.io.IOException;
 import java.lang.System.Logger.Level;
@@ -48,17 +49,7 @@ record PageRoute(PageSender sender, String name, boolean direct, long echo) {
         if (device == null) {
             return new PageRoute(new HostPageSender(channel, source, hello, List.of(), null), "TCP", false, 0);
         }
-        PageSender sender = onPlatformThread(options, () -> {
-            PageMover mover = device.exchange().mover();
-            return closedUnless(
-                    mover,
-                    () -> new DevicePageSender(
-                            channel,
-                            device.exchange(),
-                            mover,
-                            PageSender.Buffers.of(source, hello, List.of()),
-                            options.waitingTimeout()));
-        });
+        PageSender sender = deviceSender(options, source, device, hello, channel, null);
         return new PageRoute(sender, "TCP, through host memory", false, 0);
     }
 
@@ -91,7 +82,20 @@ record PageRoute(PageSender sender, String name, boolean direct, long echo) {
         if (!peer.hostId().equals(SharedMemory.hostId())) {
             throw new IOException("the peer runs on another host");
         }
-        PageSender sender = onPlatformThread(options, () -> {
+        PageSender sender = deviceSender(options, source, device, hello, channel, peer.memory());
+        return new PageRoute(sender, "device memory", true, 0);
+    }
+
+    /** @param peer the decode rank's memory, which the device opens; null where pages go over the socket */
+    private static PageSender deviceSender(
+            TransferOptions options,
+            KvRegion source,
+            DevicePool device,
+            Handshake.Hello hello,
+            FrameChannel channel,
+            @Nullable SharedDeviceMemory peer)
+            throws IOException {
+        return onPlatformThread(options, () -> {
             PageMover mover = device.exchange().mover();
             return closedUnless(
                     mover,
@@ -99,10 +103,10 @@ record PageRoute(PageSender sender, String name, boolean direct, long echo) {
                             channel,
                             device.exchange(),
                             mover,
-                            PageSender.Buffers.of(source, hello, slices(mover.open(peer.memory()), hello)),
+                            PageSender.Buffers.of(
+                                    source, hello, peer == null ? List.of() : slices(mover.open(peer), hello)),
                             options.waitingTimeout()));
         });
-        return new PageRoute(sender, "device memory", true, 0);
     }
 
     /** The decode rank's buffers in its memory. */
