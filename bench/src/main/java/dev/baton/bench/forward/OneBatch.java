@@ -1,5 +1,6 @@
 package dev.baton.bench.forward;
 
+import dev.baton.bench.Figures;
 import dev.baton.cuda.CudaDevice;
 import dev.baton.cuda.CudaOptions;
 import dev.baton.engine.forward.DirectRun;
@@ -177,8 +178,8 @@ public final class OneBatch {
             int promptTokens = settings.batchSize() * settings.inputTokens();
             double load = ManagementFactory.getOperatingSystemMXBean().getSystemLoadAverage();
             // CPU time of all threads, spread over the threads: what the wall clock shows on an idle machine.
-            double prefillCpu = promptTokens * settings.threads() / median(prefillCpuSeconds);
-            double decodeCpu = settings.batchSize() * settings.threads() / median(decodeCpuSeconds);
+            double prefillCpu = promptTokens * settings.threads() / Figures.median(prefillCpuSeconds);
+            double decodeCpu = settings.batchSize() * settings.threads() / Figures.median(decodeCpuSeconds);
             String format = settings.json()
                     ? "{\"model\": \"%s\", \"batch_size\": %d, \"input_len\": %d, \"output_len\": %d, \"threads\": %d,"
                             + " \"tp_size\": %d, \"prefill_tokens_per_s\": %.2f, \"prefill_tokens_per_s_cpu\": %.2f,"
@@ -197,18 +198,12 @@ public final class OneBatch {
                     settings.outputTokens(),
                     settings.threads(),
                     settings.tensorParallel(),
-                    promptTokens / median(prefillSeconds),
+                    promptTokens / Figures.median(prefillSeconds),
                     prefillCpu,
-                    settings.batchSize() / median(decodeSeconds),
+                    settings.batchSize() / Figures.median(decodeSeconds),
                     decodeCpu,
                     group.weightBytes(),
                     load);
-        }
-
-        private static double median(List<Double> values) {
-            double[] sorted =
-                    values.stream().mapToDouble(Double::doubleValue).sorted().toArray();
-            return sorted.length == 0 ? Double.NaN : sorted[sorted.length / 2];
         }
     }
 }

@@ -1,6 +1,7 @@
 package dev.baton.bench.kernel;
 
 import com.sun.management.OperatingSystemMXBean;
+import dev.baton.bench.Figures;
 import java.lang.management.ManagementFactory;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -66,7 +67,8 @@ final class Alternation {
                 shares[round] = bound < 0 ? Double.NaN : cpu[w][round] / cpu[bound][round];
             }
             double best = Arrays.stream(cpu[w]).max().orElse(0);
-            results.add(new Result(workload, median(cpu[w]), best, median(wall[w]), median(shares)));
+            results.add(new Result(
+                    workload, Figures.median(cpu[w]), best, Figures.median(wall[w]), Figures.median(shares)));
         }
         return results;
     }
@@ -92,12 +94,6 @@ final class Alternation {
             calls++;
         }
         return (int) Math.max(1, nanosEach / last);
-    }
-
-    private static double median(double[] values) {
-        double[] sorted = values.clone();
-        Arrays.sort(sorted);
-        return sorted[sorted.length / 2];
     }
 
     static double loadAverage() {

@@ -1,5 +1,6 @@
 package dev.baton.bench.kernel;
 
+import dev.baton.bench.CommandLine;
 import dev.baton.bench.kernel.Alternation.Result;
 import dev.baton.bench.kernel.Alternation.Workload;
 import dev.baton.model.DType;
@@ -35,9 +36,9 @@ public final class CpuKernelBench {
 
     public static void main(String[] arguments) {
         List<String> options = Arrays.asList(arguments);
-        int threads = number(options, "--threads", 1);
-        int rounds = number(options, "--rounds", 15);
-        int millis = number(options, "--millis", 100);
+        int threads = CommandLine.number(options, "--threads", 1);
+        int rounds = CommandLine.number(options, "--rounds", 15);
+        int millis = CommandLine.number(options, "--millis", 100);
         int only = options.indexOf("--only");
         String filter = only < 0 ? "" : options.get(only + 1);
         CpuKernelBench bench = new CpuKernelBench(threads);
@@ -50,11 +51,6 @@ public final class CpuKernelBench {
             print(result, options.contains("--json"), loadBefore, loadAfter);
         }
         bench.device.close();
-    }
-
-    private static int number(List<String> options, String name, int otherwise) {
-        int at = options.indexOf(name);
-        return at < 0 ? otherwise : Integer.parseInt(options.get(at + 1));
     }
 
     private static void print(Result result, boolean json, double loadBefore, double loadAfter) {

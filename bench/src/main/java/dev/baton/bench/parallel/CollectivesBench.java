@@ -1,5 +1,6 @@
 package dev.baton.bench.parallel;
 
+import dev.baton.bench.Figures;
 import dev.baton.model.DType;
 import dev.baton.tensor.Tensor;
 import dev.baton.tensor.parallel.Communicator;
@@ -85,12 +86,6 @@ public final class CollectivesBench {
             }
         }
 
-        private static double at(double[] values, int rank) {
-            double[] sorted = values.clone();
-            Arrays.sort(sorted);
-            return sorted[rank];
-        }
-
         /** GB/s of all ranks, reading and writing. */
         private void print(String what, double[] seconds, double[] copy) {
             int middle = seconds.length / 2;
@@ -101,11 +96,11 @@ public final class CollectivesBench {
                     what,
                     group.size(),
                     4 * x.elements() >> 20,
-                    at(seconds, 0) * 1e3,
-                    bytes / at(seconds, 0) / 1e9,
-                    at(copy, 0) / at(seconds, 0),
-                    at(seconds, middle) * 1e3,
-                    at(copy, middle) / at(seconds, middle));
+                    Figures.at(seconds, 0) * 1e3,
+                    bytes / Figures.at(seconds, 0) / 1e9,
+                    Figures.at(copy, 0) / Figures.at(seconds, 0),
+                    Figures.at(seconds, middle) * 1e3,
+                    Figures.at(copy, middle) / Figures.at(seconds, middle));
         }
     }
 }

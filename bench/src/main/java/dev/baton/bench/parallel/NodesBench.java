@@ -1,5 +1,6 @@
 package dev.baton.bench.parallel;
 
+import dev.baton.bench.Figures;
 import dev.baton.model.DType;
 import dev.baton.tensor.Tensor;
 import dev.baton.tensor.parallel.Communicator;
@@ -19,7 +20,6 @@ import java.nio.ByteBuffer;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.time.Duration;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 
@@ -183,12 +183,6 @@ public final class NodesBench {
             }
         }
 
-        private static double at(double[] values, int rank) {
-            double[] sorted = values.clone();
-            Arrays.sort(sorted);
-            return sorted[rank];
-        }
-
         /** GB/s that leave one node. */
         private static void print(String what, long bytes, double[] seconds, double[] socket) {
             int middle = seconds.length / 2;
@@ -198,12 +192,12 @@ public final class NodesBench {
                             + " %.2f of the socket's (%.2f ms)%n",
                     what,
                     bytes / 1048576.0,
-                    at(seconds, 0) * 1e3,
-                    bytes / at(seconds, 0) / 1e9,
-                    at(socket, 0) / at(seconds, 0),
-                    at(seconds, middle) * 1e3,
-                    at(socket, middle) / at(seconds, middle),
-                    at(socket, middle) * 1e3);
+                    Figures.at(seconds, 0) * 1e3,
+                    bytes / Figures.at(seconds, 0) / 1e9,
+                    Figures.at(socket, 0) / Figures.at(seconds, 0),
+                    Figures.at(seconds, middle) * 1e3,
+                    Figures.at(socket, middle) / Figures.at(seconds, middle),
+                    Figures.at(socket, middle) * 1e3);
         }
     }
 }

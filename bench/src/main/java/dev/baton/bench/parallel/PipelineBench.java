@@ -1,5 +1,6 @@
 package dev.baton.bench.parallel;
 
+import dev.baton.bench.Figures;
 import dev.baton.engine.EngineInfo;
 import dev.baton.engine.LocalEngine;
 import dev.baton.engine.parallel.LoadOptions;
@@ -72,19 +73,15 @@ public final class PipelineBench {
                 }
             }
         }
-        double one = median(Objects.requireNonNull(rates.get("1 stage, 1 core")));
+        double one = Figures.median(Objects.requireNonNull(rates.get("1 stage, 1 core")));
         rates.forEach((name, all) -> System.out.printf(
                 Locale.ROOT,
                 "%-20s %7.0f tok/s (%.0f to %.0f), %.2f of one core%n",
                 name,
-                median(all),
+                Figures.median(all),
                 all.stream().min(Double::compare).orElseThrow(),
                 all.stream().max(Double::compare).orElseThrow(),
-                median(all) / one));
-    }
-
-    private static double median(List<Double> values) {
-        return values.stream().sorted().toList().get(values.size() / 2);
+                Figures.median(all) / one));
     }
 
     /** Tokens a second of all requests at once. */

@@ -1,5 +1,6 @@
 package dev.baton.bench.parallel;
 
+import dev.baton.bench.Figures;
 import dev.baton.engine.EngineInfo;
 import dev.baton.engine.LocalEngine;
 import dev.baton.engine.arch.AllToAll;
@@ -27,7 +28,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -68,7 +68,7 @@ public final class RankOverheadBench {
     }
 
     /** Of one step, in microseconds; the count is of one rank. */
-    private record Figures(double wall, double process, double schedulers, double collectives, double calls) {}
+    private record StepCost(double wall, double process, double schedulers, double collectives, double calls) {}
 
     public static void main(String[] arguments) throws Exception {
         int ranks = arguments.length > 0 ? Integer.parseInt(arguments[0]) : 8;
@@ -82,16 +82,16 @@ public final class RankOverheadBench {
         layouts.put("tp", ParallelShape.tensorParallel(ranks));
         layouts.put("dp attention, ep", groups.withExpertParallel(ranks));
         layouts.put("dp attention, deepep", groups.withAllToAll(AllToAll.AUTO));
-        Map<String, List<Figures>> all = new LinkedHashMap<>();
+        Map<String, List<StepCost>> all = new LinkedHashMap<>();
         Path folder = Files.createTempDirectory("rank-overhead");
         try {
             Files.writeString(folder.resolve("config.json"), String.format(Locale.ROOT, MODEL, ranks, ranks));
             for (int round = 0; round <= rounds; round++) {
                 for (Map.Entry<String, ParallelShape> layout : layouts.entrySet()) {
-                    Figures figures = bench.measure(folder, layout.getValue());
+                    StepCost cost = bench.measure(folder, layout.getValue());
                     if (round > 0) {
                         all.computeIfAbsent(layout.getKey(), k -> new ArrayList<>())
-                                .add(figures);
+                                .add(cost);
                     }
                 }
             }
@@ -113,21 +113,16 @@ public final class RankOverheadBench {
                 Locale.ROOT,
                 "%-22s %9.0f %9.0f %11.0f %12.0f %9.0f%n",
                 name,
-                median(of.stream().mapToDouble(Figures::wall).toArray()),
-                median(of.stream().mapToDouble(Figures::process).toArray()),
-                median(of.stream().mapToDouble(Figures::schedulers).toArray()),
-                median(of.stream().mapToDouble(Figures::collectives).toArray()),
-                median(of.stream().mapToDouble(Figures::calls).toArray())));
+                Figures.median(of.stream().mapToDouble(StepCost::wall).toArray()),
+                Figures.median(of.stream().mapToDouble(StepCost::process).toArray()),
+                Figures.median(of.stream().mapToDouble(StepCost::schedulers).toArray()),
+                Figures.median(of.stream().mapToDouble(StepCost::collectives).toArray()),
+                Figures.median(of.stream().mapToDouble(StepCost::calls).toArray())));
     }
 
     private static void deleteFolder(Path folder) throws IOException {
         Files.delete(folder.resolve("config.json"));
         Files.delete(folder);
-    }
-
-    private static double median(double[] values) {
-        Arrays.sort(values);
-        return values[values.length / 2];
     }
 
     /** CPU time spent inside of a group's collectives by all its ranks. */
@@ -201,7 +196,7 @@ public final class RankOverheadBench {
         }
     }
 
-    private Figures measure(Path folder, ParallelShape shape) throws Exception {
+    private StepCost measure(Path folder, ParallelShape shape) throws Exception {
         LoadOptions options = LoadOptions.DEFAULT
                 .with()
                 .format(LoadOptions.Format.DUMMY)
@@ -244,7 +239,7 @@ public final class RankOverheadBench {
         }
         Window first = windows.getFirst();
         double microseconds = 1e3 * steps;
-        return new Figures(
+        return new StepCost(
                 first.wall / microseconds,
                 first.process / microseconds,
                 windows.stream().mapToLong(w -> w.scheduler).sum() / microseconds,

@@ -1,5 +1,6 @@
 package dev.baton.bench.schedule;
 
+import dev.baton.bench.CommandLine;
 import dev.baton.engine.cache.PrefixCache;
 import dev.baton.engine.cache.RadixCache;
 import dev.baton.engine.cache.SlotAllocator;
@@ -20,9 +21,9 @@ public final class RadixBench {
 
     public static void main(String[] arguments) {
         List<String> options = Arrays.asList(arguments);
-        int tokens = number(options, "--tokens", 4096);
-        int prompts = number(options, "--prompts", 1000);
-        int rounds = number(options, "--rounds", 9);
+        int tokens = CommandLine.number(options, "--tokens", 4096);
+        int prompts = CommandLine.number(options, "--prompts", 1000);
+        int rounds = CommandLine.number(options, "--rounds", 9);
         System.out.printf(
                 Locale.ROOT,
                 "prompts of %d tokens, %d of them in the tree, load average %.2f%n",
@@ -39,11 +40,6 @@ public final class RadixBench {
     /** CPU time of this thread, so that other load counts as little as it can. */
     private static long cpuNanos() {
         return ManagementFactory.getThreadMXBean().getCurrentThreadCpuTime();
-    }
-
-    private static int number(List<String> options, String name, int otherwise) {
-        int at = options.indexOf(name);
-        return at < 0 ? otherwise : Integer.parseInt(options.get(at + 1));
     }
 
     private static void measure(int tokens, int prompts, int page, int edges, int rounds) {

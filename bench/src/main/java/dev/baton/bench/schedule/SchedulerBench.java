@@ -1,6 +1,7 @@
 package dev.baton.bench.schedule;
 
 import com.sun.management.ThreadMXBean;
+import dev.baton.bench.CommandLine;
 import dev.baton.engine.EngineInfo;
 import dev.baton.engine.LocalEngine;
 import dev.baton.engine.request.EngineRequest;
@@ -35,12 +36,12 @@ public final class SchedulerBench {
     private final SchedulePolicy policy;
 
     private SchedulerBench(List<String> options) {
-        running = number(options, "--running", 256);
-        queued = number(options, "--queued", 1000);
-        prompt = number(options, "--prompt", 512);
-        page = number(options, "--page", 1);
-        window = number(options, "--window", 2000);
-        windows = number(options, "--windows", 10);
+        running = CommandLine.number(options, "--running", 256);
+        queued = CommandLine.number(options, "--queued", 1000);
+        prompt = CommandLine.number(options, "--prompt", 512);
+        page = CommandLine.number(options, "--page", 1);
+        window = CommandLine.number(options, "--window", 2000);
+        windows = CommandLine.number(options, "--windows", 10);
         churn = options.contains("--churn");
         int at = options.indexOf("--policy");
         policy = SchedulePolicy.of(at < 0 ? "fcfs" : options.get(at + 1));
@@ -48,11 +49,6 @@ public final class SchedulerBench {
 
     public static void main(String[] arguments) throws InterruptedException {
         new SchedulerBench(Arrays.asList(arguments)).run();
-    }
-
-    private static int number(List<String> options, String name, int otherwise) {
-        int at = options.indexOf(name);
-        return at < 0 ? otherwise : Integer.parseInt(options.get(at + 1));
     }
 
     /** Reads the scheduler thread's own counters at the borders of windows; on that thread. */

@@ -1,5 +1,6 @@
 package dev.baton.bench.serve;
 
+import dev.baton.bench.Figures;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -85,7 +86,7 @@ public final class FrontEndBenchmark {
                         cpu.user() / frames * 1e6,
                         cpu.system() / frames * 1e6);
             }
-            print("%s: median %.2f us CPU a frame over %d streams (goal 12)", name, median(micros), STREAMS);
+            print("%s: median %.2f us CPU a frame over %d streams (goal 12)", name, Figures.median(micros), STREAMS);
         }
     }
 
@@ -111,7 +112,7 @@ public final class FrontEndBenchmark {
                         hello.get(repeat), baton.get(repeat), baton.get(repeat) / hello.get(repeat));
             }
         }
-        double ratio = median(baton) / median(hello);
+        double ratio = Figures.median(baton) / Figures.median(hello);
         print("request: %.2f of the hello world's CPU (goal 1.30)", ratio);
     }
 
@@ -154,10 +155,6 @@ public final class FrontEndBenchmark {
                         before, server.proc().residentMebibytes(), STREAMS);
             }
         }
-    }
-
-    private static double median(List<Double> values) {
-        return values.stream().sorted().toList().get(values.size() / 2);
     }
 
     private static void print(String format, Object... arguments) {

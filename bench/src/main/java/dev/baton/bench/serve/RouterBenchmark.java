@@ -1,5 +1,6 @@
 package dev.baton.bench.serve;
 
+import dev.baton.bench.Figures;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -77,9 +78,9 @@ public final class RouterBenchmark {
                     "latency %-6s %.0f req/s: median %.3f ms (%s), p99 %.3f ms, lost %d of %d",
                     targets.get(i).name(),
                     RATE,
-                    median(medians[i]),
+                    Figures.median(medians[i]),
                     shown(medians[i], "%.3f"),
-                    median(tails[i]),
+                    Figures.median(tails[i]),
                     lost[i],
                     (int) (RATE * WINDOW_SECONDS) * REPEATS);
             if (i > 0) {
@@ -89,7 +90,7 @@ public final class RouterBenchmark {
                 }
                 print(
                         "        %s adds %.3f ms at the median (goal 1)",
-                        targets.get(i).name(), median(added));
+                        targets.get(i).name(), Figures.median(added));
             }
         }
     }
@@ -104,12 +105,12 @@ public final class RouterBenchmark {
         for (int i = 0; i < routers.size(); i++) {
             print(
                     "throughput %-6s %.0f requests a CPU second (%s)",
-                    routers.get(i).name(), median(rates[i]), shown(rates[i], "%.0f"));
+                    routers.get(i).name(), Figures.median(rates[i]), shown(rates[i], "%.0f"));
         }
         if (routers.size() > 1) {
             print(
                     "the router does %.1f times the peer's requests a CPU second (goal 5)",
-                    median(rates[0]) / median(rates[1]));
+                    Figures.median(rates[0]) / Figures.median(rates[1]));
         }
     }
 
@@ -135,10 +136,6 @@ public final class RouterBenchmark {
         }
         String body = "{\"input_ids\":[" + ids + "],\"sampling_params\":{\"max_new_tokens\":16,\"temperature\":0}}";
         return Load.request(PATH, body);
-    }
-
-    private static double median(double[] values) {
-        return Arrays.stream(values).sorted().toArray()[values.length / 2];
     }
 
     private static String shown(double[] values, String format) {

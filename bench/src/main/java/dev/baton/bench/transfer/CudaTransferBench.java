@@ -1,12 +1,10 @@
 package dev.baton.bench.transfer;
 
+import dev.baton.bench.CommandLine;
+import dev.baton.bench.Figures;
 import dev.baton.cuda.CudaDevice;
 import dev.baton.cuda.CudaOptions;
-import dev.baton.engine.disagg.transfer.AuxRecord;
-import dev.baton.engine.disagg.transfer.HeadShare;
 import dev.baton.engine.disagg.transfer.KvLayout;
-import dev.baton.engine.disagg.transfer.KvPoll;
-import dev.baton.engine.disagg.transfer.KvReceiver;
 import dev.baton.engine.disagg.transfer.KvRegion;
 import dev.baton.engine.disagg.transfer.KvSender;
 import dev.baton.engine.disagg.transfer.PrefillLocator;
@@ -14,7 +12,6 @@ import dev.baton.engine.disagg.transfer.SocketDecodeTransfer;
 import dev.baton.engine.disagg.transfer.SocketPrefillTransfer;
 import dev.baton.engine.disagg.transfer.TransferBackend;
 import dev.baton.engine.disagg.transfer.TransferOptions;
-import dev.baton.engine.request.EngineRequest.Bootstrap;
 import dev.baton.model.DType;
 import dev.baton.tensor.PageMover;
 import dev.baton.tensor.PageShape;
@@ -38,7 +35,6 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
 import java.util.Random;
-import java.util.concurrent.locks.LockSupport;
 
 /**
  * KV of some prompts from a prefill process's GPU to a decode process's, beside plain copies of as many bytes into the
@@ -52,64 +48,28 @@ import java.util.concurrent.locks.LockSupport;
  * </pre>
  */
 public final class CudaTransferBench {
-    /** Qwen2.5-3B: 2 key/value heads of 128 in BF16; DeepSeek-V3: a latent of 576. */
-    private enum Shape {
-        GROUPED(36, 2, 512),
-        LATENT(61, 1, 1152);
-
-        private final int layers;
-        private final int perLayer;
-        private final int tokenBytes;
-
-        Shape(int layers, int perLayer, int tokenBytes) {
-            this.layers = layers;
-            this.perLayer = perLayer;
-            this.tokenBytes = tokenBytes;
-        }
-
-        KvLayout layout(int page) {
-            return KvLayout.uniform(
-                    name().toLowerCase(Locale.ROOT), layers, perLayer, page, HeadShare.whole(1), "BF16", tokenBytes);
-        }
-    }
-
-    private record Case(TransferBackend backend, Shape shape, int page, boolean scattered) {
-        String words() {
-            return backend + "," + shape + "," + page + "," + scattered;
-        }
-
-        static Case of(String words) {
-            String[] w = words.split(",", -1);
-            return new Case(
-                    TransferBackend.valueOf(w[0]),
-                    Shape.valueOf(w[1]),
-                    Integer.parseInt(w[2]),
-                    Boolean.parseBoolean(w[3]));
-        }
-    }
-
     private static final int WARM_UP = 3;
 
-    private static final List<Case> CASES = List.of(
-            new Case(TransferBackend.SHM, Shape.GROUPED, 64, false),
-            new Case(TransferBackend.SHM, Shape.GROUPED, 64, true),
-            new Case(TransferBackend.SHM, Shape.GROUPED, 1, true),
-            new Case(TransferBackend.SHM, Shape.LATENT, 64, true),
-            new Case(TransferBackend.SHM, Shape.LATENT, 1, true),
-            new Case(TransferBackend.TCP, Shape.GROUPED, 64, true));
+    private static final List<TransferCase> CASES = List.of(
+            new TransferCase(TransferBackend.SHM, TransferCase.Shape.GROUPED, 64, false),
+            new TransferCase(TransferBackend.SHM, TransferCase.Shape.GROUPED, 64, true),
+            new TransferCase(TransferBackend.SHM, TransferCase.Shape.GROUPED, 1, true),
+            new TransferCase(TransferBackend.SHM, TransferCase.Shape.LATENT, 64, true),
+            new TransferCase(TransferBackend.SHM, TransferCase.Shape.LATENT, 1, true),
+            new TransferCase(TransferBackend.TCP, TransferCase.Shape.GROUPED, 64, true));
 
     private final int prefillGpu;
     private final int decodeGpu;
-    private final int prompts;
+    private final Prompts prompts;
     private final int tokens;
     private final int rounds;
 
     private CudaTransferBench(List<String> options) {
-        this.prefillGpu = number(options, "--prefill-gpu", 0);
-        this.decodeGpu = number(options, "--decode-gpu", 0);
-        this.prompts = number(options, "--prompts", 8);
-        this.tokens = number(options, "--tokens", 8192);
-        this.rounds = number(options, "--rounds", 9);
+        this.prefillGpu = CommandLine.number(options, "--prefill-gpu", 0);
+        this.decodeGpu = CommandLine.number(options, "--decode-gpu", 0);
+        this.prompts = new Prompts(CommandLine.number(options, "--prompts", 8), 0);
+        this.tokens = CommandLine.number(options, "--tokens", 8192);
+        this.rounds = CommandLine.number(options, "--rounds", 9);
     }
 
     public static void main(String[] arguments) throws Exception {
@@ -117,7 +77,7 @@ public final class CudaTransferBench {
         CudaTransferBench bench = new CudaTransferBench(options);
         int at = options.indexOf("--prefill");
         if (at >= 0) {
-            bench.prefill(Case.of(options.get(at + 1)));
+            bench.prefill(TransferCase.of(options.subList(at + 1, at + 1 + TransferCase.WORDS)));
             return;
         }
         System.out.printf(
@@ -125,7 +85,7 @@ public final class CudaTransferBench {
                 "GPU %d to GPU %d, %d prompts of %d tokens, %d rounds%n%-8s %-8s %4s %-9s %8s %12s %12s %12s %7s%n",
                 bench.prefillGpu,
                 bench.decodeGpu,
-                bench.prompts,
+                bench.prompts.count(),
                 bench.tokens,
                 bench.rounds,
                 "backend",
@@ -137,14 +97,9 @@ public final class CudaTransferBench {
                 "kernel",
                 "transfer",
                 "share");
-        for (Case one : CASES) {
+        for (TransferCase one : CASES) {
             bench.decode(one, options);
         }
-    }
-
-    private static int number(List<String> options, String name, int otherwise) {
-        int at = options.indexOf(name);
-        return at < 0 ? otherwise : Integer.parseInt(options.get(at + 1));
     }
 
     private static long pool(KvLayout layout, int pages, List<Long> offsets) {
@@ -169,8 +124,8 @@ public final class CudaTransferBench {
     }
 
     /** Receives every prompt; the child prints the figures. */
-    private void decode(Case one, List<String> options) throws Exception {
-        KvLayout layout = one.shape().layout(one.page());
+    private void decode(TransferCase one, List<String> options) throws Exception {
+        KvLayout layout = one.layout();
         int pages = layout.pages(tokens);
         List<String> command = new ArrayList<>(List.of(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
@@ -181,7 +136,8 @@ public final class CudaTransferBench {
                 System.getProperty("java.class.path"),
                 CudaTransferBench.class.getName()));
         command.addAll(options);
-        command.addAll(List.of("--prefill", one.words()));
+        command.add("--prefill");
+        command.addAll(one.words());
         Process child = new ProcessBuilder(command)
                 .redirectError(ProcessBuilder.Redirect.INHERIT)
                 .start();
@@ -190,7 +146,7 @@ public final class CudaTransferBench {
                         new BufferedReader(new InputStreamReader(child.getInputStream(), StandardCharsets.UTF_8));
                 BufferedWriter in =
                         new BufferedWriter(new OutputStreamWriter(child.getOutputStream(), StandardCharsets.UTF_8))) {
-            KvRegion region = region(device, layout, prompts * pages + 1, true);
+            KvRegion region = region(device, layout, prompts.count() * pages + 1, true);
             SharedDeviceMemory shared = region.device().shared();
             in.write(shared.process() + " " + shared.device() + " " + shared.ordinal() + " " + shared.address() + " "
                     + shared.bytes() + " " + HexFormat.of().formatHex(shared.handle()) + "\n");
@@ -201,7 +157,11 @@ public final class CudaTransferBench {
             try (SocketDecodeTransfer decode = new SocketDecodeTransfer(
                     TransferOptions.defaults(one.backend(), "decode benchmark"), List.of(region), locator)) {
                 for (int round = 0; round < WARM_UP + rounds; round++) {
-                    receive(decode, device, region, one, pages, round);
+                    int[] all = one.pageNumbers(prompts.count() * pages, 2L * round + 1);
+                    prompts.receive(decode, all, round);
+                    if (round == 0) {
+                        check(device, region, all, pages);
+                    }
                     in.write("next\n");
                     in.flush();
                 }
@@ -209,36 +169,6 @@ public final class CudaTransferBench {
             }
         } finally {
             child.destroyForcibly().waitFor();
-        }
-    }
-
-    private void receive(
-            SocketDecodeTransfer decode, CudaDevice device, KvRegion region, Case one, int pages, int round)
-            throws IOException {
-        List<KvReceiver> receivers = new ArrayList<>();
-        for (int prompt = 0; prompt < prompts; prompt++) {
-            receivers.add(decode.open(new Bootstrap("localhost", 8998, (long) round * prompts + prompt)));
-        }
-        int[] all = pageNumbers(one, prompts * pages, 2L * round + 1);
-        for (int prompt = 0; prompt < prompts; prompt++) {
-            KvReceiver receiver = receivers.get(prompt);
-            while (receiver.poll() == KvPoll.BOOTSTRAPPING) {
-                LockSupport.parkNanos(100_000);
-            }
-            receiver.reserve(Arrays.copyOfRange(all, prompt * pages, (prompt + 1) * pages));
-        }
-        for (int prompt = 0; prompt < prompts; prompt++) {
-            try (KvReceiver receiver = receivers.get(prompt)) {
-                while (!receiver.poll().isFinal()) {
-                    LockSupport.parkNanos(200_000);
-                }
-                if (receiver.poll() != KvPoll.SUCCESS) {
-                    throw new IOException("room " + receiver.room() + ": " + receiver.failure());
-                }
-            }
-        }
-        if (round == 0) {
-            check(device, region, all, pages);
         }
     }
 
@@ -250,7 +180,7 @@ public final class CudaTransferBench {
                 MemorySegment buffer = region.buffers().get(b);
                 MemorySegment host = arena.allocate(buffer.byteSize(), 64);
                 device.toHost(Tensor.dense(buffer, DType.U8, buffer.byteSize()), host);
-                for (int prompt = 0; prompt < prompts; prompt += Math.max(1, prompts - 1)) {
+                for (int prompt = 0; prompt < prompts.count(); prompt += Math.max(1, prompts.count() - 1)) {
                     for (int p = 0; p < pages; p++) {
                         long there = all[prompt * pages + p] * layout.pageBytes(b);
                         long got = host.get(ValueLayout.JAVA_LONG_UNALIGNED, there);
@@ -293,8 +223,8 @@ public final class CudaTransferBench {
         }
     }
 
-    private void prefill(Case one) throws Exception {
-        KvLayout layout = one.shape().layout(one.page());
+    private void prefill(TransferCase one) throws Exception {
+        KvLayout layout = one.layout();
         int pages = layout.pages(tokens);
         BufferedReader parent = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         String[] told = parent.readLine().split(" ", -1);
@@ -308,7 +238,7 @@ public final class CudaTransferBench {
         try (CudaDevice device = CudaDevice.open(CudaOptions.of(prefillGpu, DType.BF16));
                 PageMover mover = device.exchange().mover()) {
             KvRegion region = region(device, layout, pages + 1, false);
-            int[] numbers = pageNumbers(one, pages, 0);
+            int[] numbers = one.pageNumbers(pages, 0);
             fill(device, region, numbers);
             MemorySegment target = mover.open(peer);
             long bytes = layout.pageBytes() * pages;
@@ -320,9 +250,11 @@ public final class CudaTransferBench {
                     TransferOptions.defaults(one.backend(), "prefill benchmark"), List.of(region))) {
                 System.out.println(prefill.address().getPort());
                 for (int round = -WARM_UP; round < rounds; round++) {
-                    double copied = (double) prompts * bytes / copyNanos(device, region, target, bytes);
-                    double moved = (double) prompts * bytes / moveNanos(mover, region, numbers, target);
-                    double sent = (double) prompts * bytes / sendNanos(prefill, region, numbers, round + WARM_UP);
+                    double copied = (double) prompts.count() * bytes / copyNanos(device, region, target, bytes);
+                    double moved = (double) prompts.count() * bytes / moveNanos(mover, region, numbers, target);
+                    double sent = (double) prompts.count()
+                            * bytes
+                            / prompts.sendNanos(prefill, layout.layers(), numbers, round + WARM_UP);
                     // The copy of the next round writes what the parent still checks.
                     parent.readLine();
                     if (round >= 0) {
@@ -335,16 +267,13 @@ public final class CudaTransferBench {
             }
             System.out.printf(
                     Locale.ROOT,
-                    "%-8s %-8s %4d %-9s %8.1f %7.1f GB/s %7.1f GB/s %7.1f GB/s %7.2f%n",
-                    one.backend(),
-                    one.shape(),
-                    one.page(),
-                    one.scattered() ? "scattered" : "one run",
-                    prompts * bytes / 1e6,
-                    median(copy),
-                    median(kernel),
-                    median(transfer),
-                    median(share));
+                    "%s %8.1f %7.1f GB/s %7.1f GB/s %7.1f GB/s %7.2f%n",
+                    one.columns(),
+                    prompts.count() * bytes / 1e6,
+                    Figures.median(copy),
+                    Figures.median(kernel),
+                    Figures.median(transfer),
+                    Figures.median(share));
         }
     }
 
@@ -357,7 +286,7 @@ public final class CudaTransferBench {
         Tensor from = Tensor.dense(MemorySegment.ofAddress(first.address()).reinterpret(each), DType.U8, each);
         device.synchronize();
         long start = System.nanoTime();
-        for (int prompt = 0; prompt < prompts; prompt++) {
+        for (int prompt = 0; prompt < prompts.count(); prompt++) {
             device.copy(from, Tensor.dense(target.asSlice(prompt * each, each), DType.U8, each));
         }
         device.synchronize();
@@ -369,7 +298,7 @@ public final class CudaTransferBench {
         KvLayout layout = region.layout();
         MemorySegment[] from = region.buffers().toArray(MemorySegment[]::new);
         MemorySegment[] to = new MemorySegment[from.length];
-        long each = layout.pageBytes(0) * (prompts * (long) numbers.length + 1);
+        long each = layout.pageBytes(0) * (prompts.count() * (long) numbers.length + 1);
         for (int b = 0; b < to.length; b++) {
             to[b] = target.asSlice(b * each, each);
         }
@@ -378,64 +307,10 @@ public final class CudaTransferBench {
         int[] next = numbers.clone();
         mover.finish();
         long start = System.nanoTime();
-        for (int prompt = 0; prompt < prompts; prompt++) {
+        for (int prompt = 0; prompt < prompts.count(); prompt++) {
             mover.move(shape, mover.pages(numbers, next), from, to);
         }
         mover.finish();
         return System.nanoTime() - start;
-    }
-
-    /** From the first page of the first prompt to the confirmation of the last. */
-    private long sendNanos(SocketPrefillTransfer prefill, KvRegion region, int[] pages, int round) throws IOException {
-        List<KvSender> senders = new ArrayList<>();
-        for (int prompt = 0; prompt < prompts; prompt++) {
-            senders.add(prefill.open((long) round * prompts + prompt));
-        }
-        for (KvSender sender : senders) {
-            while (sender.poll() == KvPoll.BOOTSTRAPPING) {
-                LockSupport.parkNanos(50_000);
-            }
-        }
-        long start = System.nanoTime();
-        for (KvSender sender : senders) {
-            for (int layer = 0; layer < region.layout().layers(); layer++) {
-                sender.send(0, layer, layer + 1, 0, pages);
-            }
-            sender.finish(new AuxRecord(1, 0, null));
-        }
-        for (KvSender sender : senders) {
-            while (!sender.poll().isFinal()) {
-                Thread.onSpinWait();
-            }
-        }
-        long nanos = System.nanoTime() - start;
-        for (KvSender sender : senders) {
-            if (sender.poll() != KvPoll.SUCCESS) {
-                throw new IOException("room " + sender.room() + ": " + sender.failure());
-            }
-            sender.close();
-        }
-        return nanos;
-    }
-
-    private static int[] pageNumbers(Case one, int pages, long seed) {
-        int[] numbers = new int[pages];
-        for (int i = 0; i < pages; i++) {
-            numbers[i] = i + 1;
-        }
-        Random random = new Random(seed);
-        for (int i = pages - 1; one.scattered() && i > 0; i--) {
-            int j = random.nextInt(i + 1);
-            int swapped = numbers[i];
-            numbers[i] = numbers[j];
-            numbers[j] = swapped;
-        }
-        return numbers;
-    }
-
-    private static double median(double[] values) {
-        double[] sorted = values.clone();
-        Arrays.sort(sorted);
-        return sorted[sorted.length / 2];
     }
 }

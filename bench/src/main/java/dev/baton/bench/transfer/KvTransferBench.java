@@ -1,10 +1,8 @@
 package dev.baton.bench.transfer;
 
-import dev.baton.engine.disagg.transfer.AuxRecord;
-import dev.baton.engine.disagg.transfer.HeadShare;
+import dev.baton.bench.CommandLine;
+import dev.baton.bench.Figures;
 import dev.baton.engine.disagg.transfer.KvLayout;
-import dev.baton.engine.disagg.transfer.KvPoll;
-import dev.baton.engine.disagg.transfer.KvReceiver;
 import dev.baton.engine.disagg.transfer.KvRegion;
 import dev.baton.engine.disagg.transfer.KvSender;
 import dev.baton.engine.disagg.transfer.PrefillLocator;
@@ -12,7 +10,6 @@ import dev.baton.engine.disagg.transfer.SocketDecodeTransfer;
 import dev.baton.engine.disagg.transfer.SocketPrefillTransfer;
 import dev.baton.engine.disagg.transfer.TransferBackend;
 import dev.baton.engine.disagg.transfer.TransferOptions;
-import dev.baton.engine.request.EngineRequest.Bootstrap;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
@@ -28,9 +25,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
-import java.util.SplittableRandom;
-import java.util.concurrent.locks.LockSupport;
-import org.jspecify.annotations.Nullable;
 
 /**
  * KV of four prompts at a time from a prefill process to a decode process on this host, beside a memory copy by one
@@ -42,67 +36,28 @@ import org.jspecify.annotations.Nullable;
  * <p>Usage: {@code KvTransferBench [--tokens N] [--rounds N]}
  */
 public final class KvTransferBench {
-    /** Shapes: name, layers, buffers a layer, bytes a token and buffer. */
-    private enum Shape {
-        /** Qwen2.5-3B: 2 key/value heads of 128 in bf16. */
-        GROUPED(36, 2, 512),
-        /** DeepSeek-V3: a latent of 576 in bf16. */
-        LATENT(61, 1, 1152);
-
-        private final int layers;
-        private final int perLayer;
-        private final int tokenBytes;
-
-        Shape(int layers, int perLayer, int tokenBytes) {
-            this.layers = layers;
-            this.perLayer = perLayer;
-            this.tokenBytes = tokenBytes;
-        }
-
-        KvLayout layout(int page) {
-            return KvLayout.uniform(
-                    name().toLowerCase(Locale.ROOT), layers, perLayer, page, HeadShare.whole(1), "BF16", tokenBytes);
-        }
-    }
-
-    /** @param scattered pages in random order instead of one run */
-    private record Case(TransferBackend backend, Shape shape, int page, boolean scattered) {
-        List<String> words() {
-            return List.of(backend.name(), shape.name(), Integer.toString(page), Boolean.toString(scattered));
-        }
-
-        static Case of(List<String> words) {
-            return new Case(
-                    TransferBackend.valueOf(words.get(0)),
-                    Shape.valueOf(words.get(1)),
-                    Integer.parseInt(words.get(2)),
-                    Boolean.parseBoolean(words.get(3)));
-        }
-    }
-
-    /** Prompts under way at once: as in serving, the next one's pages follow while the last one is confirmed. */
-    private static final int PROMPTS = 4;
+    private static final Prompts PROMPTS = new Prompts(4, 100_000);
 
     /** Rounds that are not counted: compilation, and first use of both sides' memory. */
     private static final int WARM_UP = 5;
 
-    private static final List<Case> CASES = List.of(
-            new Case(TransferBackend.SHM, Shape.GROUPED, 64, false),
-            new Case(TransferBackend.SHM, Shape.GROUPED, 64, true),
-            new Case(TransferBackend.SHM, Shape.GROUPED, 1, true),
-            new Case(TransferBackend.SHM, Shape.LATENT, 64, true),
-            new Case(TransferBackend.TCP, Shape.GROUPED, 64, true),
-            new Case(TransferBackend.TCP, Shape.LATENT, 64, true));
+    private static final List<TransferCase> CASES = List.of(
+            new TransferCase(TransferBackend.SHM, TransferCase.Shape.GROUPED, 64, false),
+            new TransferCase(TransferBackend.SHM, TransferCase.Shape.GROUPED, 64, true),
+            new TransferCase(TransferBackend.SHM, TransferCase.Shape.GROUPED, 1, true),
+            new TransferCase(TransferBackend.SHM, TransferCase.Shape.LATENT, 64, true),
+            new TransferCase(TransferBackend.TCP, TransferCase.Shape.GROUPED, 64, true),
+            new TransferCase(TransferBackend.TCP, TransferCase.Shape.LATENT, 64, true));
 
     private KvTransferBench() {}
 
     public static void main(String[] arguments) throws Exception {
         List<String> options = Arrays.asList(arguments);
-        int tokens = number(options, "--tokens", 2048);
-        int rounds = number(options, "--rounds", 15);
+        int tokens = CommandLine.number(options, "--tokens", 2048);
+        int rounds = CommandLine.number(options, "--rounds", 15);
         if (options.contains("--prefill")) {
             int at = options.indexOf("--prefill") + 1;
-            prefill(Case.of(options.subList(at, at + 4)), tokens, rounds);
+            prefill(TransferCase.of(options.subList(at, at + TransferCase.WORDS)), tokens, rounds);
             return;
         }
         System.out.printf(
@@ -119,21 +74,16 @@ public final class KvTransferBench {
                 "copy r+w",
                 "transfer",
                 "share");
-        for (Case one : CASES) {
+        for (TransferCase one : CASES) {
             decode(one, tokens, rounds);
         }
     }
 
-    private static int number(List<String> options, String name, int otherwise) {
-        int at = options.indexOf(name);
-        return at < 0 ? otherwise : Integer.parseInt(options.get(at + 1));
-    }
-
     /** Receives every prompt; the child prints the figures. */
-    private static void decode(Case one, int tokens, int rounds) throws Exception {
-        KvLayout layout = one.shape().layout(one.page());
+    private static void decode(TransferCase one, int tokens, int rounds) throws Exception {
+        KvLayout layout = one.layout();
         int pages = layout.pages(tokens);
-        KvRegion region = KvRegion.allocateShared(layout, (PROMPTS * pages + 1) * one.page());
+        KvRegion region = KvRegion.allocateShared(layout, (PROMPTS.count() * pages + 1) * one.page());
         List<String> command = new ArrayList<>(List.of(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                 "-Xmx512m",
@@ -169,45 +119,17 @@ public final class KvTransferBench {
         }
     }
 
-    private static void receive(SocketDecodeTransfer decode, KvRegion region, Case one, int pages, int round)
+    private static void receive(SocketDecodeTransfer decode, KvRegion region, TransferCase one, int pages, int round)
             throws IOException {
-        List<KvReceiver> receivers = new ArrayList<>();
-        for (int prompt = 0; prompt < PROMPTS; prompt++) {
-            receivers.add(decode.open(new Bootstrap("localhost", 8998, room(round, prompt))));
-        }
-        int[] all = pageNumbers(one, PROMPTS * pages, 2L * round + 1);
-        for (int prompt = 0; prompt < PROMPTS; prompt++) {
-            KvReceiver receiver = receivers.get(prompt);
-            while (receiver.poll() == KvPoll.BOOTSTRAPPING) {
-                LockSupport.parkNanos(100_000);
-            }
-            receiver.reserve(Arrays.copyOfRange(all, prompt * pages, (prompt + 1) * pages));
-        }
-        for (int prompt = 0; prompt < PROMPTS; prompt++) {
-            try (KvReceiver receiver = receivers.get(prompt)) {
-                while (!receiver.poll().isFinal()) {
-                    LockSupport.parkNanos(500_000);
-                }
-                requireSuccess(receiver.poll(), receiver.room(), receiver.failure());
-            }
-            if (round == 0) {
-                visit(region, Arrays.copyOfRange(all, prompt * pages, (prompt + 1) * pages), true);
-            }
+        int[] all = one.pageNumbers(PROMPTS.count() * pages, 2L * round + 1);
+        PROMPTS.receive(decode, all, round);
+        for (int prompt = 0; round == 0 && prompt < PROMPTS.count(); prompt++) {
+            visit(region, Arrays.copyOfRange(all, prompt * pages, (prompt + 1) * pages), true);
         }
     }
 
-    private static long room(int round, int prompt) {
-        return (long) round * PROMPTS + prompt;
-    }
-
-    private static void requireSuccess(KvPoll state, long room, @Nullable String failure) throws IOException {
-        if (state != KvPoll.SUCCESS) {
-            throw new IOException("room " + room + ": " + failure);
-        }
-    }
-
-    private static void prefill(Case one, int tokens, int rounds) throws Exception {
-        KvLayout layout = one.shape().layout(one.page());
+    private static void prefill(TransferCase one, int tokens, int rounds) throws Exception {
+        KvLayout layout = one.layout();
         int pages = layout.pages(tokens);
         List<MemorySegment> buffers = new ArrayList<>();
         for (int b = 0; b < layout.buffers().size(); b++) {
@@ -216,7 +138,7 @@ public final class KvTransferBench {
         KvRegion region = new KvRegion(layout, buffers, null);
         long bytes = layout.pageBytes() * pages;
         MemorySegment target = Arena.global().allocate(bytes, 4096);
-        int[] numbers = pageNumbers(one, pages, 0);
+        int[] numbers = one.pageNumbers(pages, 0);
         visit(region, numbers, false);
         double[] copy = new double[rounds];
         double[] transfer = new double[rounds];
@@ -225,8 +147,10 @@ public final class KvTransferBench {
                 TransferOptions.defaults(one.backend(), "prefill benchmark"), List.of(region))) {
             System.out.println(prefill.address().getPort());
             for (int round = -WARM_UP; round < rounds; round++) {
-                double copied = 2.0 * PROMPTS * bytes / copyNanos(buffers, target);
-                double sent = (double) PROMPTS * bytes / sendNanos(prefill, layout.layers(), numbers, round + WARM_UP);
+                double copied = 2.0 * PROMPTS.count() * bytes / copyNanos(buffers, target);
+                double sent = (double) PROMPTS.count()
+                        * bytes
+                        / PROMPTS.sendNanos(prefill, layout.layers(), numbers, round + WARM_UP);
                 if (round >= 0) {
                     copy[round] = copied;
                     transfer[round] = sent;
@@ -236,74 +160,24 @@ public final class KvTransferBench {
         }
         System.out.printf(
                 Locale.ROOT,
-                "%-8s %-8s %4d %-9s %8.1f %7.2f GB/s %7.2f GB/s %7.2f%n",
-                one.backend(),
-                one.shape(),
-                one.page(),
-                one.scattered() ? "scattered" : "one run",
+                "%s %8.1f %7.2f GB/s %7.2f GB/s %7.2f%n",
+                one.columns(),
                 bytes / 1e6,
-                median(copy),
-                median(transfer),
-                median(share));
-    }
-
-    /** From the first page of the first prompt to the confirmation of the last. */
-    private static long sendNanos(SocketPrefillTransfer prefill, int layers, int[] pages, int round)
-            throws IOException {
-        List<KvSender> senders = new ArrayList<>();
-        for (int prompt = 0; prompt < PROMPTS; prompt++) {
-            senders.add(prefill.open(room(round, prompt)));
-        }
-        for (KvSender sender : senders) {
-            while (sender.poll() == KvPoll.BOOTSTRAPPING) {
-                LockSupport.parkNanos(100_000);
-            }
-        }
-        long start = System.nanoTime();
-        for (KvSender sender : senders) {
-            for (int layer = 0; layer < layers; layer++) {
-                sender.send(0, layer, layer + 1, 0, pages);
-            }
-            sender.finish(new AuxRecord(1, 0, null));
-        }
-        for (KvSender sender : senders) {
-            while (!sender.poll().isFinal()) {
-                LockSupport.parkNanos(100_000);
-            }
-        }
-        long nanos = System.nanoTime() - start;
-        for (KvSender sender : senders) {
-            requireSuccess(sender.poll(), sender.room(), sender.failure());
-            sender.close();
-        }
-        return nanos;
+                Figures.median(copy),
+                Figures.median(transfer),
+                Figures.median(share));
     }
 
     /** One thread copies every buffer's pages to private memory of the same size, once a prompt. */
     private static long copyNanos(List<MemorySegment> buffers, MemorySegment target) {
         long part = target.byteSize() / buffers.size();
         long start = System.nanoTime();
-        for (int prompt = 0; prompt < PROMPTS; prompt++) {
+        for (int prompt = 0; prompt < PROMPTS.count(); prompt++) {
             for (int b = 0; b < buffers.size(); b++) {
                 MemorySegment.copy(buffers.get(b), 0, target, b * part, part);
             }
         }
         return System.nanoTime() - start;
-    }
-
-    private static int[] pageNumbers(Case one, int pages, long seed) {
-        int[] numbers = new int[pages];
-        for (int i = 0; i < pages; i++) {
-            numbers[i] = i + 1;
-        }
-        SplittableRandom random = new SplittableRandom(seed);
-        for (int i = pages - 1; one.scattered() && i > 0; i--) {
-            int j = random.nextInt(i + 1);
-            int swapped = numbers[i];
-            numbers[i] = numbers[j];
-            numbers[j] = swapped;
-        }
-        return numbers;
     }
 
     /** Writes or checks a number in front of every token's row of every buffer. */
@@ -324,11 +198,5 @@ public final class KvTransferBench {
                 }
             }
         }
-    }
-
-    private static double median(double[] values) {
-        double[] sorted = values.clone();
-        Arrays.sort(sorted);
-        return sorted[sorted.length / 2];
     }
 }
