@@ -59,10 +59,6 @@ public final class GoldenFolder {
             return new Options(value, run, together, tolerance);
         }
 
-        public Options withRun(DirectRun.Options value) {
-            return new Options(load, value, together, tolerance);
-        }
-
         public Options withTolerance(GoldenComparison.Tolerance value) {
             return new Options(load, run, together, value);
         }

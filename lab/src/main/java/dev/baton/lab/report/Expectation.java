@@ -96,7 +96,7 @@ public record Expectation(String metric, String cell, Bounds ratio, Bounds value
                 b.median(),
                 a.values().length == 0 || cell == base
                         ? "over " + b.values().length + " repeat(s)"
-                        : String.format(Locale.ROOT, "x%.2f of %s's %.4g", times, base.name(), a.median()),
+                        : String.format(Locale.ROOT, "x%.3g of %s's %.4g", times, base.name(), a.median()),
                 String.join(" and ", expected),
                 holding ? holds : fails,
                 apart ? "" : " (The repeats overlap or are too few: a hint, no proof.)");
