@@ -3,6 +3,7 @@ package dev.baton.cuda.compile;
 import dev.baton.tensor.TensorException;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.OutputStream;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 import java.nio.charset.StandardCharsets;
@@ -11,19 +12,27 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Machine code of the kernel sources in this module's resources, kept on disk by a digest of source, options, compiler
- * and architecture. Processes may share the folder: a file appears whole or not at all. A folder that cannot be written
- * costs the compilation at every start, nothing else.
+ * and architecture. Processes may share the folder: a file appears whole or not at all, and one that was damaged since is
+ * made anew. A folder that cannot be written costs the compilation at every start, nothing else.
  */
 public final class KernelCache {
     private static final Logger LOG = System.getLogger(KernelCache.class.getName());
     private static final String FOLDER = "/dev/baton/cuda/kernels/";
     private static final List<String> OPTIONS =
             List.of("--std=c++17", "-default-device", "--extra-device-vectorization");
+
+    private static final int DIGEST_BYTES = 32;
+    /** Folders that could not be written. */
+    private static final Set<Path> COMPLAINED = ConcurrentHashMap.newKeySet();
 
     private final Path folder;
 
@@ -63,35 +72,64 @@ public final class KernelCache {
         String source = source(name);
         List<String> options = new java.util.ArrayList<>(OPTIONS);
         options.add("--gpu-architecture=" + architecture);
+        byte[] key = digest((Nvrtc.version() + options + source).getBytes(StandardCharsets.UTF_8));
         Path file =
-                folder.resolve(name.replace(".cu", "") + "-" + digest(Nvrtc.version() + options + source) + ".cubin");
-        try {
-            if (Files.isReadable(file)) {
-                return Files.readAllBytes(file);
-            }
-        } catch (IOException e) {
-            LOG.log(Level.DEBUG, "{0} cannot be read and is made anew: {1}", file, e);
+                folder.resolve(name.replace(".cu", "") + "-" + HexFormat.of().formatHex(key, 0, 12) + ".kernels");
+        byte[] known = kept(file);
+        if (known != null) {
+            return known;
         }
         byte[] code = Nvrtc.compile(source, name, options);
         keep(file, code);
         return code;
     }
 
-    private void keep(Path file, byte[] code) {
+    /** What a file holds; null when there is none, or one that is not as it was written. The driver would not notice. */
+    static byte @Nullable [] kept(Path file) {
+        try {
+            if (!Files.isReadable(file)) {
+                return null;
+            }
+            byte[] all = Files.readAllBytes(file);
+            if (all.length > DIGEST_BYTES) {
+                byte[] code = Arrays.copyOfRange(all, DIGEST_BYTES, all.length);
+                if (Arrays.equals(digest(code), 0, DIGEST_BYTES, all, 0, DIGEST_BYTES)) {
+                    return code;
+                }
+            }
+            LOG.log(Level.WARNING, "{0} is damaged and is made anew", file);
+        } catch (IOException e) {
+            LOG.log(Level.WARNING, "{0} cannot be read and is made anew: {1}", file, e);
+        }
+        return null;
+    }
+
+    /** Writes a file in one move: the code behind its digest. */
+    static void keep(Path file, byte[] code) {
+        Path folder = file.getParent();
         try {
             Files.createDirectories(folder);
             Path whole = Files.createTempFile(folder, "new", ".tmp");
-            Files.write(whole, code);
+            try (OutputStream out = Files.newOutputStream(whole)) {
+                out.write(digest(code));
+                out.write(code);
+            }
             Files.move(whole, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
         } catch (IOException e) {
-            LOG.log(Level.DEBUG, "kernels are not kept in {0}: {1}", folder, e);
+            if (COMPLAINED.add(folder)) {
+                LOG.log(
+                        Level.WARNING,
+                        "kernels are compiled at every start, because they cannot be kept in {0} ({1}): make it"
+                                + " writable, or name another folder in BATON_KERNEL_CACHE",
+                        folder,
+                        e);
+            }
         }
     }
 
-    private static String digest(String text) {
+    private static byte[] digest(byte[] bytes) {
         try {
-            byte[] sum = MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8));
-            return HexFormat.of().formatHex(sum, 0, 12);
+            return MessageDigest.getInstance("SHA-256").digest(bytes);
         } catch (NoSuchAlgorithmException e) {
             throw new IllegalStateException(e);
         }
