@@ -215,8 +215,11 @@ class MixedLoadTest {
         if (!device.equals("cuda")) {
             return 0;
         }
-        Process smi =
-                new ProcessBuilder("nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits").start();
+        // The tool counts all GPUs of the machine, also those that this process does not see.
+        String first = System.getenv().getOrDefault("CUDA_VISIBLE_DEVICES", "0").split(",")[0];
+        Process smi = new ProcessBuilder(
+                        "nvidia-smi", "-i", first, "--query-gpu=memory.used", "--format=csv,noheader,nounits")
+                .start();
         String used = new String(smi.getInputStream().readAllBytes(), StandardCharsets.US_ASCII);
         return Long.parseLong(used.lines().findFirst().orElseThrow().trim()) << 20;
     }
