@@ -99,7 +99,10 @@ final class ProfileCommand implements Runnable {
         @Option(names = "--ranks", description = "traces to wait for (default: 1)")
         int ranks = 1;
 
-        @Option(names = "--activities", split = ",", description = "CPU,GPU,MEM,CUDA_PROFILER (default: CPU,GPU)")
+        @Option(
+                names = "--activities",
+                split = ",",
+                description = "CPU,GPU,MEM,CUDA_PROFILER,OPERATORS (default: CPU,GPU)")
         List<String> activities = List.of("CPU", "GPU");
 
         @Option(names = "--by-stage", description = "prefill and decode apart (needs steps)")

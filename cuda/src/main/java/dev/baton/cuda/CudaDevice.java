@@ -7,6 +7,7 @@ import dev.baton.cuda.driver.GpuGraph;
 import dev.baton.cuda.driver.PeerMemory;
 import dev.baton.cuda.nccl.NcclGroup;
 import dev.baton.cuda.profile.GpuActivity;
+import dev.baton.cuda.profile.Nvtx;
 import dev.baton.model.DType;
 import dev.baton.tensor.Device;
 import dev.baton.tensor.DeviceActivity;
@@ -17,6 +18,7 @@ import dev.baton.tensor.Graph;
 import dev.baton.tensor.Ops;
 import dev.baton.tensor.Tensor;
 import dev.baton.tensor.TensorException;
+import dev.baton.tensor.ToolRanges;
 import dev.baton.tensor.Weight;
 import dev.baton.tensor.parallel.Communicator;
 import java.lang.foreign.MemorySegment;
@@ -39,6 +41,7 @@ public final class CudaDevice implements Device {
     private final CudaOps ops;
     private final GpuActivity activity;
     private final CudaExchange exchange;
+    private final @Nullable ToolRanges toolRanges;
     /** Address to bytes. */
     private final Map<Long, Long> allocations = new HashMap<>();
 
@@ -56,6 +59,7 @@ public final class CudaDevice implements Device {
         this.ops = new CudaOps(this, KernelCache.standard());
         this.activity = new GpuActivity(gpu);
         this.exchange = new CudaExchange(gpu);
+        this.toolRanges = Nvtx.attached();
     }
 
     /** Why no GPU can be used on this machine; empty when one can. */
@@ -106,6 +110,11 @@ public final class CudaDevice implements Device {
     @Override
     public DeviceActivity activity() {
         return activity;
+    }
+
+    @Override
+    public @Nullable ToolRanges toolRanges() {
+        return toolRanges;
     }
 
     @Override

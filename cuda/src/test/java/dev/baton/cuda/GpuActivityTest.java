@@ -6,6 +6,7 @@ import dev.baton.model.DType;
 import dev.baton.tensor.DeviceActivity;
 import dev.baton.tensor.DeviceSpan;
 import dev.baton.tensor.DeviceSpan.Kind;
+import dev.baton.tensor.Graph;
 import dev.baton.tensor.Tensor;
 import dev.baton.tensor.TensorException;
 import java.lang.foreign.Arena;
@@ -64,6 +65,50 @@ class GpuActivityTest {
 
             activity.start();
             assertThat(activity.stop()).isEmpty();
+        }
+    }
+
+    @Test
+    void everyKernelOfAGraphCarriesItsLaunch() {
+        Twin.requireGpu();
+        try (CudaDevice device = CudaDevice.open(CudaOptions.of(0, DType.BF16))) {
+            Tensor a = device.allocate(DType.F32, 64, 256);
+            Tensor b = device.allocate(DType.F32, 64, 256);
+            device.ops().add(a, b);
+            // Recorded before anybody watches, as a server's are.
+            Graph graph = device.capture(() -> {
+                for (int i = 0; i < 5; i++) {
+                    device.ops().add(a, b);
+                }
+            });
+            graph.launch();
+            device.synchronize();
+            DeviceActivity activity = device.activity();
+            try {
+                activity.start();
+            } catch (TensorException e) {
+                Assumptions.abort("no CUPTI: " + e.getMessage());
+            }
+            graph.launch();
+            graph.launch();
+            List<DeviceSpan> spans = activity.stop();
+            graph.close();
+
+            List<DeviceSpan> launches =
+                    spans.stream().filter(s -> s.kind() == Kind.GRAPH_LAUNCH).toList();
+            assertThat(launches).hasSize(2).allSatisfy(launch -> {
+                assertThat(launch.name()).isEqualTo("cudaGraphLaunch");
+                assertThat(spans)
+                        .filteredOn(s -> s.kind() == Kind.KERNEL && s.correlation() == launch.correlation())
+                        .hasSize(5)
+                        .allSatisfy(kernel -> {
+                            assertThat(kernel.name()).isEqualTo("add_float_float");
+                            assertThat(kernel.stream()).isPositive();
+                            assertThat(kernel.endNanos()).isGreaterThan(launch.startNanos());
+                        });
+            });
+            assertThat(launches.get(0).correlation())
+                    .isNotEqualTo(launches.get(1).correlation());
         }
     }
 }

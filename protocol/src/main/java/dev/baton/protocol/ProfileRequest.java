@@ -9,7 +9,7 @@ import org.jspecify.annotations.Nullable;
  * @param outputDir where the server writes; null takes {@code SGLANG_TORCH_PROFILER_DIR}, then {@code /tmp}
  * @param startStep absolute forward step at which to begin; null or 0 begins at once
  * @param numSteps steps to record, then the files are written by themselves; null waits for {@code /stop_profile}
- * @param activities CPU, GPU, MEM, CUDA_PROFILER; unknown names are ignored
+ * @param activities CPU, GPU, MEM, CUDA_PROFILER and {@link #OPERATORS}; unknown names are ignored
  * @param profileByStage a file for prefill and one for decode, {@code numSteps} of each
  * @param withStack accepted, stacks of a JVM are not recorded
  * @param recordShapes operator shapes in the trace; null means on
@@ -28,6 +28,9 @@ public record ProfileRequest(
         boolean mergeProfiles,
         @Nullable String profilePrefix,
         String profileId) {
+    /** Baton's own activity: steps run operator by operator and are waited for, so that each operator has its span. */
+    public static final String OPERATORS = "OPERATORS";
+
     public ProfileRequest {
         activities = List.copyOf(activities);
     }

@@ -31,6 +31,11 @@ public interface Device extends AutoCloseable {
         return null;
     }
 
+    /** Names the rank's steps for a tool that watches from outside; null where none is attached. */
+    default @Nullable ToolRanges toolRanges() {
+        return null;
+    }
+
     /** Its memory for transfers beside the rank's work; null where the host reads and writes it directly. */
     default @Nullable DeviceExchange exchange() {
         return null;

@@ -11,7 +11,7 @@ public interface DeviceActivity {
      */
     void start();
 
-    /** Ends it: what the device did since {@link #start}; everything queued before must have ended. */
+    /** Waits for what is queued and ends it: what the device did since {@link #start}. */
     List<DeviceSpan> stop();
 
     /** Opens or closes the range that an outside profiler waits for ({@code nsys --capture-range=cudaProfilerApi}). */

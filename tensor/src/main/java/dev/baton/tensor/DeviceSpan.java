@@ -31,8 +31,15 @@ public record DeviceSpan(
     /** What it is. */
     public enum Kind {
         CALL,
+        /** The call that queued a recorded graph: what the graph did carries its correlation. */
+        GRAPH_LAUNCH,
         KERNEL,
         COPY,
-        FILL
+        FILL;
+
+        /** Whether it is the host's part. */
+        public boolean isCall() {
+            return this == CALL || this == GRAPH_LAUNCH;
+        }
     }
 }

@@ -21,7 +21,7 @@ import java.util.Random;
 
 /**
  * How long a GPU stands still between two decode steps, by CUPTI's records: from the end of the last kernel of a step to the
- * beginning of the first of the next, and how much of that neither a kernel nor a copy runs.
+ * beginning of the first of the next, and how much of that neither a kernel nor a copy runs; and what recording costs.
  *
  * <p>{@code DecodeGaps SHAPE_FOLDER BATCH [TEMPERATURE]}
  */
@@ -65,20 +65,32 @@ public final class DecodeGaps {
             DirectRun run = new DirectRun(group, group.maxStepTokens());
             DirectRun.Options how = new DirectRun.Options(Integer.MAX_VALUE, 0, params, 7, b -> null);
             run.generate(prompts, how);
-            run.generate(prompts, how);
+            long plainNanos = timed(() -> run.generate(prompts, how));
             DeviceActivity activity =
                     Objects.requireNonNull(group.runner(0).device().activity());
             group.runBetweenSteps(rank -> activity.start()).join();
-            run.generate(prompts, how);
+            long recordedNanos = timed(() -> run.generate(prompts, how));
             List<DeviceSpan> spans = new ArrayList<>();
             group.runBetweenSteps(rank -> spans.addAll(activity.stop())).join();
             report(batch, spans);
+            System.out.printf(
+                    Locale.ROOT,
+                    "prompt and %d steps took %.1f ms, recorded %.1f ms%n",
+                    NEW_TOKENS - 1,
+                    plainNanos / 1e6,
+                    recordedNanos / 1e6);
         }
+    }
+
+    private static long timed(Runnable work) {
+        long start = System.nanoTime();
+        work.run();
+        return System.nanoTime() - start;
     }
 
     private static void report(int batch, List<DeviceSpan> all) {
         List<DeviceSpan> spans = all.stream()
-                .filter(span -> span.kind() != Kind.CALL)
+                .filter(span -> !span.kind().isCall())
                 .sorted(Comparator.comparingLong(DeviceSpan::startNanos))
                 .toList();
         List<Double> betweenKernels = new ArrayList<>();

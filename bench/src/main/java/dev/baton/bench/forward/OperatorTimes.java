@@ -1,6 +1,7 @@
 package dev.baton.bench.forward;
 
 import dev.baton.engine.arch.RankCommunicators;
+import dev.baton.engine.forward.PendingStep;
 import dev.baton.engine.forward.RankObserver;
 import dev.baton.engine.schedule.ForwardMode;
 import dev.baton.engine.schedule.StepPlan;
@@ -77,8 +78,9 @@ final class OperatorTimes {
         }
 
         @Override
-        public void stepEnded(StepPlan plan, StepResult result) {
+        public void stepEnded(StepPlan plan, PendingStep step) {
             stepNanos += System.nanoTime();
+            StepResult result = step.await();
             add("= step", result.endNanos() - result.startNanos());
         }
 

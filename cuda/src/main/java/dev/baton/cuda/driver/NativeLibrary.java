@@ -15,8 +15,8 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * A shared library of NVIDIA's, found by name, and its functions. All functions that Baton calls return an int code, so
- * a function is described by its arguments alone.
+ * A shared library of NVIDIA's, found by name, and its functions. Nearly all that Baton calls return an int code, so a
+ * function is described by its arguments alone.
  */
 public final class NativeLibrary {
     private final String name;
@@ -99,6 +99,19 @@ public final class NativeLibrary {
      * @throws TensorException UNAVAILABLE when this version of the library has none of that name
      */
     public MethodHandle function(String function, MemoryLayout... arguments) {
+        return handle(function, FunctionDescriptor.of(ValueLayout.JAVA_INT, arguments));
+    }
+
+    /**
+     * A function that returns nothing.
+     *
+     * @throws TensorException UNAVAILABLE when this version of the library has none of that name
+     */
+    public MethodHandle procedure(String function, MemoryLayout... arguments) {
+        return handle(function, FunctionDescriptor.ofVoid(arguments));
+    }
+
+    private MethodHandle handle(String function, FunctionDescriptor descriptor) {
         return Linker.nativeLinker()
                 .downcallHandle(
                         symbols.find(function)
@@ -106,6 +119,6 @@ public final class NativeLibrary {
                                         TensorException.Code.UNAVAILABLE,
                                         name + " has no function " + function
                                                 + ": it is too old; CUDA 12 or newer is needed")),
-                        FunctionDescriptor.of(ValueLayout.JAVA_INT, arguments));
+                        descriptor);
     }
 }

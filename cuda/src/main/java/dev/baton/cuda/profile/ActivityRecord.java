@@ -33,6 +33,9 @@ record ActivityRecord(DeviceSpan span) {
     /** All fields that are read lie before this. */
     static final long MOST_BYTES = 112;
 
+    /** The runtime's name for it, by which readers of traces find the steps of a server. */
+    private static final String GRAPH_LAUNCH = "cudaGraphLaunch";
+
     private static final int NAME_BYTES = 4096;
     private static final int[] NONE = {};
     private static final String[] COPIES = {
@@ -49,10 +52,12 @@ record ActivityRecord(DeviceSpan span) {
                 yield new ActivityRecord(memory(Kind.COPY, name, r));
             }
             case MEMSET -> new ActivityRecord(memory(Kind.FILL, "Memset (Device)", r));
-            case DRIVER ->
-                new ActivityRecord(new DeviceSpan(
-                        Kind.CALL,
-                        Cupti.callName(r.get(JAVA_INT_UNALIGNED, 4)),
+            case DRIVER -> {
+                String name = Cupti.callName(r.get(JAVA_INT_UNALIGNED, 4));
+                boolean graph = name.startsWith("cuGraphLaunch");
+                yield new ActivityRecord(new DeviceSpan(
+                        graph ? Kind.GRAPH_LAUNCH : Kind.CALL,
+                        graph ? GRAPH_LAUNCH : name,
                         r.get(JAVA_LONG_UNALIGNED, 8),
                         r.get(JAVA_LONG_UNALIGNED, 16),
                         -1,
@@ -63,6 +68,7 @@ record ActivityRecord(DeviceSpan span) {
                         0,
                         0,
                         0));
+            }
             default -> null;
         };
     }
@@ -115,7 +121,7 @@ record ActivityRecord(DeviceSpan span) {
         }
         List<ActivityRecord> own = new ArrayList<>();
         for (ActivityRecord record : all) {
-            boolean queues = record.span.kind() == Kind.CALL && correlations.contains(record.span.correlation());
+            boolean queues = record.span.kind().isCall() && correlations.contains(record.span.correlation());
             if (record.span.device() == device || queues) {
                 own.add(record);
             }

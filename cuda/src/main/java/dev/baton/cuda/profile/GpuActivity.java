@@ -52,6 +52,7 @@ public final class GpuActivity implements DeviceActivity {
 
     @Override
     public List<DeviceSpan> stop() {
+        gpu.synchronize();
         List<DeviceSpan> spans = new ArrayList<>();
         for (ActivityRecord record : Cupti.end(gpu.info().ordinal())) {
             DeviceSpan s = record.span();

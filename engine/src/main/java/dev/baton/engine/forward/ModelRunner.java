@@ -49,7 +49,7 @@ public final class ModelRunner {
     private @Nullable RunnerMemory memory;
     private Ops ops;
     private RankCommunicators collectives;
-    private Watch watch = Watch.NONE;
+    private Watch watch;
     private LayerListener layerListener = LayerListener.NONE;
 
     /**
@@ -79,6 +79,7 @@ public final class ModelRunner {
         this.balance = balance;
         this.options = options;
         this.ops = device.ops();
+        this.watch = Watch.of(null, device);
         this.collectives = communicators;
         WeightLoader loader = new WeightLoader(weights, device, config);
         try {
@@ -168,10 +169,10 @@ public final class ModelRunner {
 
     /** Watches the steps to come; null ends it. On the rank's thread, between steps. */
     public void observe(@Nullable RankObserver next) {
-        this.watch = new Watch(next);
         if (next != null) {
             next.attach(device);
         }
+        this.watch = Watch.of(next, device);
         this.ops = next == null ? device.ops() : next.wrap(device.ops());
         memory().streams().observe(next);
         this.collectives = next == null
@@ -226,15 +227,15 @@ public final class ModelRunner {
      * @param shape what all groups bring
      */
     public PendingStep begin(StepPlan plan, StepShape shape) {
-        RankObserver watching = watch.observer();
         long startNanos = System.nanoTime();
-        if (watching == null) {
-            return run(memory(), plan, shape, startNanos);
+        watch.stepBegan(plan);
+        try {
+            PendingStep step = run(memory(), plan, shape, startNanos);
+            watch.stepEnded(plan, step);
+            return step;
+        } finally {
+            watch.stepLeft();
         }
-        watching.stepBegan(plan);
-        PendingStep step = run(memory(), plan, shape, startNanos);
-        watching.stepEnded(plan, step.await());
-        return step;
     }
 
     private PendingStep run(RunnerMemory m, StepPlan plan, StepShape shape, long startNanos) {
@@ -257,7 +258,9 @@ public final class ModelRunner {
         ForwardContext context =
                 new ForwardContext(ops, collectives, m.workspace(), m.cache().all(), filled.inputs(), shape, queue);
         if (form.recorded()) {
+            watch.began(Phase.FORWARD);
             m.graphs().run(form, () -> decode(m, context, filled.choices()));
+            watch.ended(Phase.FORWARD);
             if (!form.choosesOnDevice()) {
                 ending.recorded(m, plan, context, form, watch);
             }
@@ -312,7 +315,7 @@ public final class ModelRunner {
                 communicators.tensor().size() == 1 && communicators.attention().size() == 1;
         boolean recordable = alone || communicators.tensor().communicator().isRecordable();
         return StepForm.of(
-                plan, m, plain && recordable && watch.observer() == null, plain && alone && device.isAsynchronous());
+                plan, m, plain && recordable && !watch.operators(), plain && alone && device.isAsynchronous());
     }
 
     /** What a graph records: from the ids to the choice of every sequence. */

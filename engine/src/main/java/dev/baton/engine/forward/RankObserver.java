@@ -2,11 +2,11 @@ package dev.baton.engine.forward;
 
 import dev.baton.engine.arch.RankCommunicators;
 import dev.baton.engine.schedule.StepPlan;
-import dev.baton.engine.schedule.StepResult;
 import dev.baton.tensor.Device;
 import dev.baton.tensor.Ops;
 import dev.baton.tensor.parallel.Communicator;
 import dev.baton.tensor.parallel.Transfer;
+import java.util.Locale;
 
 /**
  * Watches one rank: what records spans implements it. Every method is called on the rank's thread. Set and removed
@@ -22,11 +22,26 @@ public interface RankObserver {
         /** Final norm and output projection. */
         LOGITS,
         /** Log probabilities and choice of the next tokens, and telling them to the other ranks. */
-        SAMPLE
+        SAMPLE;
+
+        private final String title = "rank." + name().toLowerCase(Locale.ROOT);
+
+        /** Its name in traces. */
+        public String title() {
+            return title;
+        }
     }
 
-    /** The rank's device; called once, when the observer is set. */
+    /** The rank's device; called once, when the observer is set, before anything else. */
     default void attach(Device device) {}
+
+    /**
+     * Whether steps run operator by operator and each is waited for, because the operators are what is watched. Otherwise
+     * they run as without an observer: as graphs where they can, the next one queued while one runs. Asked once.
+     */
+    default boolean watchesOperators() {
+        return true;
+    }
 
     /** Operators that the steps shall run through from now on; called once, when the observer is set. */
     Ops wrap(Ops ops);
@@ -61,8 +76,12 @@ public interface RankObserver {
     /** A step begins. */
     void stepBegan(StepPlan plan);
 
-    /** It has ended; not called for a step that failed. */
-    void stepEnded(StepPlan plan, StepResult result);
+    /**
+     * The host has done its part; not called for a step that failed.
+     *
+     * @param step ended where this {@link #watchesOperators}; otherwise the device may still be at work
+     */
+    void stepEnded(StepPlan plan, PendingStep step);
 
     /** A part of the step begins. */
     default void phaseBegan(Phase phase) {}

@@ -77,11 +77,11 @@ final class StepEnding {
         shareIds(m, plan, context, alike, watch);
     }
 
-    /** Behind a step whose tokens the device chooses: the host learns them later, or now if somebody watches. */
+    /** Behind a step whose tokens the device chooses: the host learns them later, or now if somebody watches operators. */
     PendingStep leave(RunnerMemory m, StepPlan plan, long startNanos, Watch watch) {
         watch.began(Phase.SAMPLE);
         PendingStep step = m.choices().leave(plan, m.output().rows(), m.inputs().taken(), startNanos);
-        if (watch.observer() != null) {
+        if (watch.operators()) {
             step.await();
         }
         watch.ended(Phase.SAMPLE);

@@ -7,8 +7,10 @@ import dev.baton.trace.record.Span;
 import dev.baton.trace.record.SpanRing;
 import java.lang.System.Logger;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Map;
 import java.util.function.LongPredicate;
 import org.jspecify.annotations.Nullable;
 
@@ -39,6 +41,11 @@ final class DeviceRecording {
         this.outside = activities.contains("CUDA_PROFILER");
     }
 
+    /** Whether this, or the tool outside, shows what steps consist of when they are replayed as graphs. */
+    boolean showsSteps() {
+        return activity != null && (records || outside);
+    }
+
     /** A recorded step begins. */
     void start() {
         if (activity == null || running || failed || !(records || outside)) {
@@ -59,9 +66,10 @@ final class DeviceRecording {
     }
 
     /**
-     * Ends the recording; moves what belongs to a window into its memory.
+     * Ends the recording once the device has done what was queued; moves what belongs to a window into its memory: the
+     * calls that were made in its steps and what they queued, which may have run later.
      *
-     * @param inWindow whether a time lies in one of the window's steps
+     * @param inWindow whether a time of the host lies in one of the window's steps
      */
     void finish(SpanRing ring, LongPredicate inWindow) {
         if (activity != null && running) {
@@ -73,9 +81,16 @@ final class DeviceRecording {
                 pending.addAll(activity.stop());
             }
         }
+        Map<Integer, Boolean> calls = new HashMap<>();
+        for (DeviceSpan span : pending) {
+            if (span.kind().isCall()) {
+                calls.put(span.correlation(), inWindow.test(span.startNanos()));
+            }
+        }
         for (Iterator<DeviceSpan> each = pending.iterator(); each.hasNext(); ) {
             DeviceSpan span = each.next();
-            if (inWindow.test(span.startNanos())) {
+            Boolean queued = calls.get(span.correlation());
+            if (queued == null ? inWindow.test(span.startNanos()) : queued) {
                 ring.add(span(span));
                 each.remove();
             }
@@ -85,11 +100,12 @@ final class DeviceRecording {
     private Span span(DeviceSpan s) {
         Span.Kind kind = switch (s.kind()) {
             case CALL -> Span.Kind.CALL;
+            case GRAPH_LAUNCH -> Span.Kind.GRAPH_LAUNCH;
             case KERNEL -> Span.Kind.KERNEL;
             case COPY -> Span.Kind.COPY;
             case FILL -> Span.Kind.FILL;
         };
-        Span.Detail detail = s.kind() == DeviceSpan.Kind.CALL
+        Span.Detail detail = s.kind().isCall()
                 ? new Span.DeviceCall(s.correlation())
                 : new Span.DeviceWork(
                         s.device(),

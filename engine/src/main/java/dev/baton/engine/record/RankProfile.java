@@ -1,10 +1,10 @@
 package dev.baton.engine.record;
 
 import dev.baton.engine.arch.RankCommunicators;
+import dev.baton.engine.forward.PendingStep;
 import dev.baton.engine.forward.RankObserver;
 import dev.baton.engine.schedule.ForwardMode;
 import dev.baton.engine.schedule.StepPlan;
-import dev.baton.engine.schedule.StepResult;
 import dev.baton.protocol.ProfileRequest;
 import dev.baton.tensor.Device;
 import dev.baton.tensor.Ops;
@@ -129,6 +129,14 @@ final class RankProfile implements RankObserver {
         this.deviceWork = new DeviceRecording(device.activity(), request.activities());
     }
 
+    /** Only where nothing else would show what a step consists of, or where it is asked for. */
+    @Override
+    public boolean watchesOperators() {
+        return request.activities().contains(ProfileRequest.OPERATORS)
+                || deviceWork == null
+                || !deviceWork.showsSteps();
+    }
+
     @Override
     public Ops wrap(Ops ops) {
         return new RecordingOps(ops, sink);
@@ -156,12 +164,12 @@ final class RankProfile implements RankObserver {
     }
 
     @Override
-    public void stepEnded(StepPlan plan, StepResult result) {
+    public void stepEnded(StepPlan plan, PendingStep step) {
         Window window = current;
         if (window == null) {
             return;
         }
-        sink.annotation(name(plan), stepStart, new Span.Step(plan.step(), plan.sequences(), plan.tokens()));
+        sink.annotation(plan.title(), stepStart, new Span.Step(plan.step(), plan.sequences(), plan.tokens()));
         sink.openOn(null);
         current = null;
         window.times.add(stepStart);
@@ -212,16 +220,7 @@ final class RankProfile implements RankObserver {
 
     @Override
     public void phaseEnded(Phase phase) {
-        sink.annotation("rank." + phase.name().toLowerCase(java.util.Locale.ROOT), phaseStart, null);
-    }
-
-    /** SGLang's step names. */
-    private static String name(StepPlan plan) {
-        return switch (plan.mode()) {
-            case EXTEND -> "step[EXTEND bs=" + plan.sequences() + " toks=" + plan.tokens() + "]";
-            case DECODE -> "step[DECODE bs=" + plan.sequences() + "]";
-            case IDLE -> "step[IDLE bs=" + plan.sequences() + "]";
-        };
+        sink.annotation(phase.title(), phaseStart, null);
     }
 
     private void finish(Window window) {

@@ -176,6 +176,11 @@ public record StepPlan(
                 others);
     }
 
+    /** The step's name in traces, as SGLang has it. */
+    public String title() {
+        return "step[" + mode + " bs=" + sequences() + (mode == ForwardMode.EXTEND ? " toks=" + tokens() : "") + "]";
+    }
+
     /** B. */
     public int sequences() {
         return rows.length;

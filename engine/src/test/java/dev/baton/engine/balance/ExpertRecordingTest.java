@@ -5,11 +5,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.baton.engine.arch.AllToAll;
 import dev.baton.engine.arch.RankCommunicators;
 import dev.baton.engine.forward.DirectRun;
+import dev.baton.engine.forward.PendingStep;
 import dev.baton.engine.forward.RankObserver;
 import dev.baton.engine.parallel.ParallelShape;
 import dev.baton.engine.parallel.RankGroup;
 import dev.baton.engine.schedule.StepPlan;
-import dev.baton.engine.schedule.StepResult;
 import dev.baton.tensor.Ops;
 import dev.baton.tensor.Tensor;
 import dev.baton.tensor.parallel.Communicator;
@@ -87,7 +87,7 @@ class ExpertRecordingTest {
         }
 
         @Override
-        public void stepEnded(StepPlan plan, StepResult result) {}
+        public void stepEnded(StepPlan plan, PendingStep step) {}
     }
 
     private static ExpertStatistics statistics(RankGroup group) {

@@ -209,7 +209,7 @@ class PipelineTest {
         public void stepBegan(StepPlan plan) {}
 
         @Override
-        public void stepEnded(StepPlan plan, StepResult result) {}
+        public void stepEnded(StepPlan plan, PendingStep step) {}
     }
 
     @Test

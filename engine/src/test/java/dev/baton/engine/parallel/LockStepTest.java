@@ -10,11 +10,11 @@ import dev.baton.engine.arch.DispatchOptions.Overlap;
 import dev.baton.engine.arch.RankCommunicators;
 import dev.baton.engine.arch.WireFormat;
 import dev.baton.engine.forward.Golden;
+import dev.baton.engine.forward.PendingStep;
 import dev.baton.engine.forward.RankObserver;
 import dev.baton.engine.request.EngineRequest;
 import dev.baton.engine.schedule.SchedulerConfig;
 import dev.baton.engine.schedule.StepPlan;
-import dev.baton.engine.schedule.StepResult;
 import dev.baton.protocol.SamplingParams;
 import dev.baton.tensor.Ops;
 import dev.baton.tensor.Tensor;
@@ -226,6 +226,6 @@ class LockStepTest {
         }
 
         @Override
-        public void stepEnded(StepPlan plan, StepResult result) {}
+        public void stepEnded(StepPlan plan, PendingStep step) {}
     }
 }

@@ -7,9 +7,9 @@ import dev.baton.engine.EngineException;
 import dev.baton.engine.arch.RankCommunicators;
 import dev.baton.engine.forward.DirectRun;
 import dev.baton.engine.forward.Golden;
+import dev.baton.engine.forward.PendingStep;
 import dev.baton.engine.forward.RankObserver;
 import dev.baton.engine.schedule.StepPlan;
-import dev.baton.engine.schedule.StepResult;
 import dev.baton.model.ModelException;
 import dev.baton.tensor.Ops;
 import dev.baton.tensor.cpu.CpuDevice;
@@ -116,8 +116,8 @@ class RankGroupTest {
         }
 
         @Override
-        public void stepEnded(StepPlan plan, StepResult result) {
-            calls.add("ended " + result.nextIds().length);
+        public void stepEnded(StepPlan plan, PendingStep step) {
+            calls.add("ended " + step.await().nextIds().length);
         }
 
         @Override

@@ -1,9 +1,9 @@
 package dev.baton.engine.parallel;
 
 import dev.baton.engine.arch.RankCommunicators;
+import dev.baton.engine.forward.PendingStep;
 import dev.baton.engine.forward.RankObserver;
 import dev.baton.engine.schedule.StepPlan;
-import dev.baton.engine.schedule.StepResult;
 import dev.baton.tensor.Ops;
 import dev.baton.tensor.parallel.Communicator;
 import java.util.ArrayList;
@@ -130,5 +130,5 @@ final class SlotLedger implements RankObserver {
     }
 
     @Override
-    public void stepEnded(StepPlan plan, StepResult result) {}
+    public void stepEnded(StepPlan plan, PendingStep step) {}
 }

@@ -1,6 +1,7 @@
 package dev.baton.engine.record;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.tuple;
 
 import dev.baton.tensor.DeviceActivity;
 import dev.baton.tensor.DeviceSpan;
@@ -35,8 +36,12 @@ class DeviceRecordingTest {
     }
 
     private static DeviceSpan kernel(String name, long startNanos) {
+        return span(DeviceSpan.Kind.KERNEL, name, startNanos, 1);
+    }
+
+    private static DeviceSpan span(DeviceSpan.Kind kind, String name, long startNanos, int correlation) {
         return new DeviceSpan(
-                DeviceSpan.Kind.KERNEL, name, startNanos, startNanos + 5, 0, 7, 1, new int[3], new int[3], 0, 0, 0);
+                kind, name, startNanos, startNanos + 5, 0, 7, correlation, new int[3], new int[3], 0, 0, 0);
     }
 
     @Test
@@ -60,6 +65,27 @@ class DeviceRecordingTest {
                     .isEqualTo(7);
         });
         assertThat(device.calls).containsExactly("start", "stop");
+    }
+
+    @Test
+    void whatAStepQueuedIsItsOwnWhenItRunsLater() {
+        Scripted device = new Scripted();
+        DeviceRecording recording = new DeviceRecording(device, List.of("GPU"));
+        recording.start();
+        DeviceSpan before = span(DeviceSpan.Kind.CALL, "cuLaunchKernelEx", 5, 1);
+        DeviceSpan launch = span(DeviceSpan.Kind.GRAPH_LAUNCH, "cudaGraphLaunch", 12, 2);
+        DeviceSpan queuedBefore = span(DeviceSpan.Kind.KERNEL, "queued before", 15, 1);
+        DeviceSpan first = span(DeviceSpan.Kind.KERNEL, "first of the graph", 18, 2);
+        DeviceSpan last = span(DeviceSpan.Kind.KERNEL, "last of the graph", 28, 2);
+        device.next = List.of(before, launch, queuedBefore, first, last);
+        SpanRing ring = new SpanRing(10);
+        recording.finish(ring, nanos -> nanos >= 10 && nanos <= 20);
+        assertThat(ring.drain().spans())
+                .extracting(Span::name, Span::kind)
+                .containsExactly(
+                        tuple("cudaGraphLaunch", Span.Kind.GRAPH_LAUNCH),
+                        tuple("first of the graph", Span.Kind.KERNEL),
+                        tuple("last of the graph", Span.Kind.KERNEL));
     }
 
     @Test

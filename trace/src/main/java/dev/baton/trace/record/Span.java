@@ -33,7 +33,9 @@ public record Span(
         COPY("gpu_memcpy"),
         FILL("gpu_memset"),
         /** A call that queued such work. */
-        CALL("cuda_driver");
+        CALL("cuda_driver"),
+        /** A call that queued a recorded graph; the category in which readers of traces look for it. */
+        GRAPH_LAUNCH("cuda_runtime");
 
         private final String category;
 
