@@ -17,6 +17,8 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -33,6 +35,8 @@ public final class KernelCache {
     private static final int DIGEST_BYTES = 32;
     /** Folders that could not be written. */
     private static final Set<Path> COMPLAINED = ConcurrentHashMap.newKeySet();
+    /** A line of a source that stands for another file of the folder; such a line is the source's first. */
+    private static final Pattern INCLUDE = Pattern.compile("^#include \"(.+)\"$", Pattern.MULTILINE);
 
     private final Path folder;
 
@@ -47,9 +51,12 @@ public final class KernelCache {
                 told != null ? Path.of(told) : Path.of(System.getProperty("user.home"), ".cache", "baton", "kernels"));
     }
 
-    /** The source as the compiler gets it: what all kernels share, then this file. */
+    /** The source as the compiler gets it: what all kernels share, then this file with what it includes. */
     public static String source(String name) {
-        return read("common.cuh") + "\n#line 1 \"" + name + "\"\n" + read(name);
+        Matcher include = INCLUDE.matcher(read(name));
+        String whole = include.replaceAll(
+                line -> Matcher.quoteReplacement("#line 1 \"" + line.group(1) + "\"\n" + read(line.group(1))));
+        return read("common.cuh") + "\n#line 1 \"" + name + "\"\n" + whole;
     }
 
     private static String read(String name) {

@@ -37,7 +37,7 @@ public final class Launch {
     private static final int PROGRAMMATIC_SERIALIZATION = 6;
 
     private final int attributes;
-    private final MemorySegment packed = Arena.ofAuto().allocate(MOST_BYTES, 16);
+    private final MemorySegment packed = Arena.ofAuto().allocate(MOST_BYTES, TensorMap.ALIGNMENT);
     private final MemorySegment size = Arena.ofAuto().allocate(8, 8);
     private final MemorySegment extra = Arena.ofAuto().allocate(40, 8);
     private final MemorySegment config = Arena.ofAuto().allocate(CONFIG_BYTES, 8);
@@ -80,6 +80,14 @@ public final class Launch {
     public Launch put(float value) {
         packed.set(ValueLayout.JAVA_FLOAT, used, value);
         used += 4;
+        return this;
+    }
+
+    /** A {@code const __grid_constant__ TensorMap}. */
+    public Launch put(TensorMap map) {
+        used = (used + TensorMap.ALIGNMENT - 1) / TensorMap.ALIGNMENT * TensorMap.ALIGNMENT;
+        MemorySegment.copy(map.encoded(), 0, packed, used, TensorMap.BYTES);
+        used += TensorMap.BYTES;
         return this;
     }
 
