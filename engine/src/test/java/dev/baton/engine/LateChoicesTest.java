@@ -3,17 +3,24 @@ package dev.baton.engine;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.baton.engine.arch.RankCommunicators;
 import dev.baton.engine.forward.LateDevice;
+import dev.baton.engine.forward.PendingStep;
+import dev.baton.engine.forward.RankObserver;
 import dev.baton.engine.parallel.LoadOptions;
 import dev.baton.engine.parallel.ModelLoader;
+import dev.baton.engine.parallel.RankGroup;
 import dev.baton.engine.request.EngineRequest;
 import dev.baton.engine.request.EngineRequest.LogprobSpec;
 import dev.baton.engine.request.RequestOutput;
 import dev.baton.engine.schedule.SchedulerConfig;
+import dev.baton.engine.schedule.StepPlan;
 import dev.baton.model.config.ModelConfig;
 import dev.baton.protocol.SamplingParams;
 import dev.baton.tensor.Device;
+import dev.baton.tensor.Ops;
 import dev.baton.tensor.cpu.CpuDevice;
+import dev.baton.tensor.parallel.Communicator;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -24,8 +31,10 @@ import java.util.List;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Supplier;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -82,6 +91,11 @@ class LateChoicesTest {
     }
 
     private static List<List<Integer>> answers(Supplier<Device> device, List<EngineRequest> requests) {
+        return answers(device, requests, null);
+    }
+
+    private static List<List<Integer>> answers(
+            Supplier<Device> device, List<EngineRequest> requests, @Nullable RankObserver observer) {
         ModelConfig model = loader.config();
         LoadOptions options = LoadOptions.DEFAULT
                 .with()
@@ -94,8 +108,11 @@ class LateChoicesTest {
                 new EngineInfo(FOLDER.toString(), "", "", model.vocabSize(), CONTEXT, 0, 0, 0, 0, 1, 1, null, 0, 0);
         SchedulerConfig config =
                 SchedulerConfig.DEFAULT.toBuilder().chunkedPrefillTokens(32).build();
-        try (LocalEngine engine = LocalEngine.builder(
-                        info, config, rank -> loader.start(options, (r, size) -> device.get()))
+        try (LocalEngine engine = LocalEngine.builder(info, config, rank -> {
+                    RankGroup group = loader.start(options, (r, size) -> device.get());
+                    group.setObservers(observer == null ? null : r -> observer);
+                    return group;
+                })
                 .endTokenIds(new HashSet<>(model.eosIds()))
                 .build()) {
             List<CompletableFuture<List<Integer>>> pending = new ArrayList<>();
@@ -135,6 +152,45 @@ class LateChoicesTest {
         assertThat(device.sampledRows()).as("rows sampled on the device").isGreaterThan(200);
         // One step of this model is fewer calls than this; the next one was queued behind it.
         assertThat(device.mostQueued()).isGreaterThan(120);
+    }
+
+    /** Counts steps, and those that the device still had to do when the host had done its part. */
+    private record Watching(boolean watchesOperators, AtomicInteger began, AtomicInteger ended, AtomicInteger undone)
+            implements RankObserver {
+        @Override
+        public Ops wrap(Ops ops) {
+            return ops;
+        }
+
+        @Override
+        public Communicator wrap(RankCommunicators.Member group) {
+            return group.communicator();
+        }
+
+        @Override
+        public void stepBegan(StepPlan plan) {
+            began.incrementAndGet();
+        }
+
+        @Override
+        public void stepEnded(StepPlan plan, PendingStep step) {
+            ended.incrementAndGet();
+            undone.addAndGet(step.isDone() ? 0 : 1);
+        }
+    }
+
+    @Test
+    void stepsAreWaitedForOnlyWhereTheirOperatorsAreWatched() {
+        List<EngineRequest> requests = requests(7, false);
+        List<List<Integer>> unwatched = answers(() -> CpuDevice.open(1), requests);
+        for (boolean operators : new boolean[] {false, true}) {
+            Watching watching = new Watching(operators, new AtomicInteger(), new AtomicInteger(), new AtomicInteger());
+            assertThat(answers(LateDevice::new, requests, watching)).isEqualTo(unwatched);
+            assertThat(watching.began().get())
+                    .isGreaterThan(10)
+                    .isEqualTo(watching.ended().get());
+            assertThat(watching.undone().get() > 0).isEqualTo(!operators);
+        }
     }
 
     @Test

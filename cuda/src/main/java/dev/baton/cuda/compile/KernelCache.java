@@ -71,7 +71,8 @@ public final class KernelCache {
     }
 
     /**
-     * Machine code of one source file.
+     * Machine code of one source file. {@code BATON_KERNEL_OPTIONS} are options of the compiler besides, such as {@code
+     * -lineinfo} for a tool that names source lines.
      *
      * @param architecture such as {@code sm_90a}
      */
@@ -79,6 +80,9 @@ public final class KernelCache {
         String source = source(name);
         List<String> options = new java.util.ArrayList<>(OPTIONS);
         options.add("--gpu-architecture=" + architecture);
+        options.addAll(List.of(
+                System.getenv().getOrDefault("BATON_KERNEL_OPTIONS", "").strip().split("\\s+")));
+        options.removeIf(String::isEmpty);
         byte[] key = digest((Nvrtc.version() + options + source).getBytes(StandardCharsets.UTF_8));
         Path file =
                 folder.resolve(name.replace(".cu", "") + "-" + HexFormat.of().formatHex(key, 0, 12) + ".kernels");

@@ -105,6 +105,7 @@ class NvtxTest {
         Process process = builder.redirectError(ProcessBuilder.Redirect.INHERIT).start();
         List<String> lines = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8)
                 .lines()
+                .filter(line -> line.startsWith("tool: ") || line.startsWith("child: "))
                 .toList();
         assertThat(process.waitFor(30, TimeUnit.SECONDS)).isTrue();
         return lines;
