@@ -176,7 +176,7 @@ public final class EngineAssembly implements AutoCloseable {
             role.started();
             announce(engine.info(), args, devices);
             return new EngineAssembly(loader, groups, tokenizer, profiler, engine, share);
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | Error e) {
             if (share != null) {
                 share.failed(e);
                 share.close();

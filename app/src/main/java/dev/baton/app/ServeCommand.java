@@ -64,7 +64,8 @@ final class ServeCommand implements Callable<Integer> {
             LOG.log(Logger.Level.ERROR, "the server ends: " + reason);
             letRequestsEnd(assembly.engine());
             throw new EngineException(EngineException.Code.UNAVAILABLE, "the server has ended: " + reason);
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | Error e) {
+            // Also what should never happen must not leave ranks that keep the process alive.
             assembly.close();
             role.close();
             throw e;
