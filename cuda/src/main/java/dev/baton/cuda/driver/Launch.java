@@ -18,6 +18,12 @@ public final class Launch {
     public static final int MOST_CLUSTER = 8;
 
     private static final int MOST_BYTES = 4096;
+    /**
+     * Where arguments begin in the constant bank of architectures with tensor maps (sm_90): boundaries of more than 16 bytes
+     * count from here, so a map that comes first lies 48 bytes behind the beginning.
+     */
+    private static final int PARAMETERS = 0x210;
+
     private static final long BUFFER_POINTER = 1;
     private static final long BUFFER_SIZE = 2;
 
@@ -85,7 +91,8 @@ public final class Launch {
 
     /** A {@code const __grid_constant__ TensorMap}. */
     public Launch put(TensorMap map) {
-        used = (used + TensorMap.ALIGNMENT - 1) / TensorMap.ALIGNMENT * TensorMap.ALIGNMENT;
+        int at = used + PARAMETERS;
+        used = (at + TensorMap.ALIGNMENT - 1) / TensorMap.ALIGNMENT * TensorMap.ALIGNMENT - PARAMETERS;
         MemorySegment.copy(map.encoded(), 0, packed, used, TensorMap.BYTES);
         used += TensorMap.BYTES;
         return this;
@@ -116,6 +123,17 @@ public final class Launch {
         attributeList.set(ValueLayout.JAVA_INT, ATTRIBUTE_BYTES + ATTRIBUTE_VALUE, x);
         attributeList.set(ValueLayout.JAVA_INT, ATTRIBUTE_BYTES + ATTRIBUTE_VALUE + 8, z);
         run(kernel, gridX, gridY, gridZ, sharedBytes, attributes + 1);
+    }
+
+    /**
+     * As {@link #run} on a grid of one dimension, every {@code cluster} neighbours a cluster.
+     *
+     * @param gridX a multiple of {@code cluster}
+     */
+    public void runPairs(Kernel kernel, int cluster, int gridX, int sharedBytes) {
+        attributeList.set(ValueLayout.JAVA_INT, ATTRIBUTE_BYTES + ATTRIBUTE_VALUE, cluster);
+        attributeList.set(ValueLayout.JAVA_INT, ATTRIBUTE_BYTES + ATTRIBUTE_VALUE + 8, 1);
+        run(kernel, gridX, 1, 1, sharedBytes, cluster == 1 ? attributes : attributes + 1);
     }
 
     private void run(Kernel kernel, int gridX, int gridY, int gridZ, int sharedBytes, int attributeCount) {
