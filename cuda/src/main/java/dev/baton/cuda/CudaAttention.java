@@ -20,6 +20,10 @@ final class CudaAttention {
     private static final int FLASH_ROWS = 64;
 
     private static final int FLASH_ROUND = 64;
+    /** As in flash_hopper.cu: query rows of an item, positions of a round. */
+    private static final int HOPPER_ROWS = 128;
+
+    private static final int HOPPER_ROUND = 128;
     /** As in latent.cu: elements of a key and a value, the two forms of its kernel. */
     private static final int LATENT_KEY = 576;
 
@@ -186,6 +190,13 @@ final class CudaAttention {
             Tensor out) {
         int group = heads / kvHeads;
         boolean decode = headDim == valueDim && isDecode(batch, q);
+        int hopperItems = (q.rows() * group / HOPPER_ROWS + batch.sequences()) * kvHeads;
+        // One round and few items: smaller tiles over more blocks answer sooner.
+        boolean small = batch.maxContextTokens() <= HOPPER_ROUND && hopperItems < gpu.multiprocessors();
+        if (!decode && !small && scale > 0 && gpu.hasWarpGroupProducts()) {
+            hopper(q, keys, values, batch, heads, kvHeads, headDim, valueDim, scale, hopperItems, out);
+            return;
+        }
         int gridX = decode ? batch.sequences() : q.rows() * group / FLASH_ROWS + batch.sequences();
         int gridY = decode ? kvHeads * ((group + 15) / 16) : kvHeads;
         int splits = decode ? flashSplits(gridX * gridY, batch.maxContextTokens()) : 1;
@@ -207,6 +218,39 @@ final class CudaAttention {
         } else {
             launch.run(kernel, gridX, gridY, splits, sharedBytes);
         }
+    }
+
+    private void hopper(
+            Tensor q,
+            Tensor keys,
+            Tensor values,
+            AttentionBatch batch,
+            int heads,
+            int kvHeads,
+            int headDim,
+            int valueDim,
+            float scale,
+            int mostItems,
+            Tensor out) {
+        // Tiles begin on a boundary of 1,024 bytes.
+        int keyRounds = headDim > 128 ? 2 : 3;
+        int sharedBytes = 2 * (HOPPER_ROWS * headDim + HOPPER_ROUND * (keyRounds * headDim + 2 * valueDim)) + 1024;
+        put(q);
+        put(keys);
+        put(values);
+        put(batch);
+        launch.put(scratch.address("attention.items", 4));
+        put(out);
+        launch.put(batch.sequences())
+                .put(heads)
+                .put(kvHeads)
+                .put(scale)
+                .run(
+                        kernels.get(Source.FLASH_HOPPER, "flash_hopper_" + headDim),
+                        Math.min(gpu.multiprocessors(), mostItems),
+                        1,
+                        1,
+                        sharedBytes);
     }
 
     /**

@@ -18,6 +18,7 @@ final class Kernels implements AutoCloseable {
         NORM("norm.cu", 256),
         ATTENTION("attention.cu", 128),
         FLASH("flash.cu", 128),
+        FLASH_HOPPER("flash_hopper.cu", 384),
         LATENT("latent.cu", 256),
         PRODUCT("product.cu", 256),
         SKINNY("skinny.cu", 128),
@@ -72,7 +73,7 @@ final class Kernels implements AutoCloseable {
         KernelModule module = modules.computeIfAbsent(
                 source, s -> gpu.load(cache.code(s.file, gpu.info().architecture())));
         boolean large = switch (source) {
-            case ATTENTION, FLASH, LATENT, SKINNY, GROUPED, GROUPED_F8 -> true;
+            case ATTENTION, FLASH, FLASH_HOPPER, LATENT, SKINNY, GROUPED, GROUPED_F8 -> true;
             case ELEMENTS, NORM, PRODUCT, EXPERTS, PAGES, SAMPLE, STEP -> false;
         };
         return module.kernel(name, threads, large ? mostSharedBytes() : 0);

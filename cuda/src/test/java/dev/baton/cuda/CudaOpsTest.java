@@ -3,7 +3,6 @@ package dev.baton.cuda;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.baton.model.DType;
-import dev.baton.tensor.AttentionBatch;
 import dev.baton.tensor.ExpertWeights;
 import dev.baton.tensor.GateSpec;
 import dev.baton.tensor.Ops;
@@ -212,42 +211,13 @@ class CudaOpsTest {
         int[] lengths =
                 Arrays.stream(contexts.split(" ")).mapToInt(Integer::parseInt).toArray();
         int tokens = Arrays.stream(counts).sum();
-        Batches batch = batch(counts, lengths, 1200);
+        Twin.Batches batch = twin.batch(counts, lengths, 1200);
         Twin.Pair q = twin.floats(DType.BF16, tokens, heads * 576);
         Twin.Pair cache = twin.floats(DType.BF16, 1200, 576, 0);
         Twin.Pair out = twin.poisoned(DType.BF16, tokens, heads * 512);
         scalar.latentAttention(q.host(), cache.host(), batch.host(), heads, 512, 64, 0.05f, out.host());
         cuda.latentAttention(q.device(), cache.device(), batch.device(), heads, 512, 64, 0.05f, out.device());
         twin.assertEqual("latentAttention of " + heads + " heads, " + newTokens + " of " + contexts, out);
-    }
-
-    private record Batches(AttentionBatch host, AttentionBatch device) {}
-
-    private static Batches batch(int[] counts, int[] contexts, int slots) {
-        int sequences = counts.length;
-        int[] starts = new int[sequences + 1];
-        int longest = 0;
-        int most = 0;
-        for (int b = 0; b < sequences; b++) {
-            starts[b + 1] = starts[b] + counts[b];
-            longest = Math.max(longest, contexts[b]);
-            most = Math.max(most, counts[b]);
-        }
-        int[] table = new int[(sequences + 1) * longest];
-        int[] rows = new int[sequences];
-        for (int b = 0; b < sequences; b++) {
-            rows[b] = sequences - b;
-            int[] order =
-                    twin.random().ints(0, slots).distinct().limit(contexts[b]).toArray();
-            System.arraycopy(order, 0, table, rows[b] * longest, order.length);
-        }
-        Twin.Pair s = twin.ints(starts);
-        Twin.Pair c = twin.ints(contexts);
-        Twin.Pair r = twin.ints(rows);
-        Twin.Pair t = twin.intMatrix(sequences + 1, longest, table);
-        return new Batches(
-                new AttentionBatch(sequences, s.host(), c.host(), r.host(), t.host(), most, longest),
-                new AttentionBatch(sequences, s.device(), c.device(), r.device(), t.device(), most, longest));
     }
 
     @ParameterizedTest
@@ -263,7 +233,7 @@ class CudaOpsTest {
             {5, 5, 192, 128}
         };
         for (int[] h : heads) {
-            Batches batch = batch(new int[] {1, 5, 1, 40}, new int[] {1, 9, 700, 333}, 1200);
+            Twin.Batches batch = twin.batch(new int[] {1, 5, 1, 40}, new int[] {1, 9, 700, 333}, 1200);
             int tokens = 47;
             Twin.Pair q = twin.floats(type, tokens, h[0] * h[2]);
             Twin.Pair keys = twin.floats(type, 1200, h[1] * h[2], 0);
@@ -285,7 +255,7 @@ class CudaOpsTest {
             twin.assertEqual("attention " + Arrays.toString(h), out);
         }
         for (int[] h : heads) {
-            Batches batch = batch(new int[] {1, 1, 1}, new int[] {1, 800, 333}, 1200);
+            Twin.Batches batch = twin.batch(new int[] {1, 1, 1}, new int[] {1, 800, 333}, 1200);
             Twin.Pair q = twin.floats(type, 3, h[0] * h[2]);
             Twin.Pair keys = twin.floats(type, 1200, h[1] * h[2], 0);
             Twin.Pair values = twin.floats(type, 1200, h[1] * h[3], 0);
@@ -306,7 +276,7 @@ class CudaOpsTest {
             twin.assertEqual("decode attention " + Arrays.toString(h), out);
         }
         for (int h : new int[] {1, 5, 16}) {
-            Batches batch = batch(new int[] {1, 3}, new int[] {200, 77}, 300);
+            Twin.Batches batch = twin.batch(new int[] {1, 3}, new int[] {200, 77}, 300);
             Twin.Pair q = twin.floats(type, 4, h * 96);
             Twin.Pair cache = twin.floats(type, 300, 96, 0);
             Twin.Pair out = twin.poisoned(type, 4, h * 64);

@@ -3,6 +3,7 @@ package dev.baton.cuda;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.baton.model.DType;
+import dev.baton.tensor.AttentionBatch;
 import dev.baton.tensor.Ops;
 import dev.baton.tensor.Tensor;
 import dev.baton.tensor.cpu.CpuDevice;
@@ -134,6 +135,36 @@ final class Twin implements AutoCloseable {
     /** [values.length] */
     Pair ints(int... values) {
         return intMatrix(0, values.length, values);
+    }
+
+    /** The same batch in host and in device memory. */
+    record Batches(AttentionBatch host, AttentionBatch device) {}
+
+    /** Counts of new tokens at the ends of contexts, whose slots lie anywhere; rows of the table in reverse order. */
+    Batches batch(int[] counts, int[] contexts, int slots) {
+        int sequences = counts.length;
+        int[] starts = new int[sequences + 1];
+        int longest = 0;
+        int most = 0;
+        for (int b = 0; b < sequences; b++) {
+            starts[b + 1] = starts[b] + counts[b];
+            longest = Math.max(longest, contexts[b]);
+            most = Math.max(most, counts[b]);
+        }
+        int[] table = new int[(sequences + 1) * longest];
+        int[] rows = new int[sequences];
+        for (int b = 0; b < sequences; b++) {
+            rows[b] = sequences - b;
+            int[] order = random.ints(0, slots).distinct().limit(contexts[b]).toArray();
+            System.arraycopy(order, 0, table, rows[b] * longest, order.length);
+        }
+        Twin.Pair s = ints(starts);
+        Twin.Pair c = ints(contexts);
+        Twin.Pair r = ints(rows);
+        Twin.Pair t = intMatrix(sequences + 1, longest, table);
+        return new Batches(
+                new AttentionBatch(sequences, s.host(), c.host(), r.host(), t.host(), most, longest),
+                new AttentionBatch(sequences, s.device(), c.device(), r.device(), t.device(), most, longest));
     }
 
     /** The device's values; rows may be strided. */

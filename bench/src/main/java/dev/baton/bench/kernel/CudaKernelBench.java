@@ -26,9 +26,11 @@ import java.util.function.IntConsumer;
  */
 public final class CudaKernelBench {
     private static final int REPEATS = 15;
+    /** Qwen2.5-3B, decoding at a context of 1,024. */
+    static final int[] QWEN = {2048, 16, 2, 128, 11008, 151936, 1024, 36};
 
-    private final CudaDevice device = CudaDevice.open(CudaOptions.of(0, DType.BF16));
-    private final Ops ops = device.ops();
+    final CudaDevice device = CudaDevice.open(CudaOptions.of(0, DType.BF16));
+    final Ops ops = device.ops();
     private final Random random = new Random(1);
     private final int hidden;
     private final int heads;
@@ -41,7 +43,7 @@ public final class CudaKernelBench {
     private final MemorySegment noise;
     private double copyBytesPerSecond;
 
-    private CudaKernelBench(int[] s) {
+    CudaKernelBench(int[] s) {
         hidden = s[0];
         heads = s[1];
         kvHeads = s[2];
@@ -60,7 +62,7 @@ public final class CudaKernelBench {
 
     public static void main(String[] arguments) {
         int[] sizes = arguments.length < 8
-                ? new int[] {2048, 16, 2, 128, 11008, 151936, 1024, 36}
+                ? QWEN
                 : Arrays.stream(arguments).limit(8).mapToInt(Integer::parseInt).toArray();
         String tokens =
                 arguments.length == 9 || arguments.length == 1 ? arguments[arguments.length - 1] : "1,8,32,64,128,256";
@@ -85,7 +87,7 @@ public final class CudaKernelBench {
         System.out.printf(Locale.ROOT, "copy kernel %.0f GB/s%n", copyBytesPerSecond / 1e9);
     }
 
-    private Tensor bf16(long rows, long columns) {
+    Tensor bf16(long rows, long columns) {
         Tensor tensor = device.allocate(DType.BF16, rows, columns);
         long bytes = rows * columns * 2;
         for (long at = 0; at < bytes; at += noise.byteSize()) {
@@ -95,7 +97,7 @@ public final class CudaKernelBench {
         return tensor;
     }
 
-    private Tensor ints(int[] values) {
+    Tensor ints(int[] values) {
         Tensor tensor = device.allocate(DType.I32, values.length);
         device.toDevice(Arena.global().allocateFrom(ValueLayout.JAVA_INT, values), tensor);
         return tensor;
@@ -109,7 +111,7 @@ public final class CudaKernelBench {
         return all;
     }
 
-    private double seconds(int calls, IntConsumer work) {
+    double seconds(int calls, IntConsumer work) {
         work.accept(0);
         Graph graph = device.capture(() -> {
             for (int i = 0; i < calls; i++) {
