@@ -53,6 +53,8 @@ final class CudaOps implements Ops, AutoCloseable {
                 new CudaChoice(launch, kernels, scratch, device.gpu().info().multiprocessors());
         this.fuses = device.gpu().info().hasClusters() && device.activationType() == DType.BF16;
         this.attention = new CudaAttention(device.gpu().info(), launch, kernels, scratch);
+        // A compiler that is missing or unfit is an error of the start, not of the first request.
+        kernels.get(Source.STEP, "begin_step");
     }
 
     private static TensorException misfit(String operator, String rule, Tensor... tensors) {

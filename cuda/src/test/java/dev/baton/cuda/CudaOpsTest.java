@@ -203,7 +203,7 @@ class CudaOpsTest {
         "5, 1, 1100",
         "128, 1 1, 70 800",
         "40, 7 1, 7 500",
-        "16, 300, 1000"
+        "16, 130, 500"
     })
     void latentAttentionOfDeepseek(int heads, String newTokens, String contexts) {
         int[] counts =

@@ -16,8 +16,11 @@ import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.MethodType;
 import java.util.ArrayList;
+import java.util.Collections;
+import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
@@ -91,7 +94,9 @@ final class Cupti {
             if (users == 0) {
                 RECORDS.clear();
             } else {
-                RECORDS.removeAll(taken);
+                Set<ActivityRecord> own = Collections.newSetFromMap(new IdentityHashMap<>());
+                own.addAll(taken);
+                RECORDS.removeIf(own::contains);
             }
             return taken;
         }

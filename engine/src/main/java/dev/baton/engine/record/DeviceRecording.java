@@ -8,7 +8,6 @@ import dev.baton.trace.record.SpanRing;
 import java.lang.System.Logger;
 import java.util.ArrayList;
 import java.util.HashMap;
-import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.function.LongPredicate;
@@ -87,14 +86,14 @@ final class DeviceRecording {
                 calls.put(span.correlation(), inWindow.test(span.startNanos()));
             }
         }
-        for (Iterator<DeviceSpan> each = pending.iterator(); each.hasNext(); ) {
-            DeviceSpan span = each.next();
+        pending.removeIf(span -> {
             Boolean queued = calls.get(span.correlation());
-            if (queued == null ? inWindow.test(span.startNanos()) : queued) {
+            boolean own = queued == null ? inWindow.test(span.startNanos()) : queued;
+            if (own) {
                 ring.add(span(span));
-                each.remove();
             }
-        }
+            return own;
+        });
     }
 
     private Span span(DeviceSpan s) {

@@ -1,8 +1,10 @@
 package dev.baton.trace.analyse;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.tuple;
 
 import dev.baton.trace.TraceText;
+import dev.baton.trace.align.TraceFiles;
 import dev.baton.trace.classify.KernelClass;
 import dev.baton.trace.classify.KernelRules;
 import dev.baton.trace.read.Trace;
@@ -11,7 +13,9 @@ import dev.baton.trace.step.StepKind;
 import dev.baton.trace.step.Work;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -40,6 +44,29 @@ class AnalyserTest {
         assertThat(s.dispatchNanos()).isEqualTo(30_000);
         assertThat(s.allReduceNanos()).isEqualTo(20_000);
         assertThat(r.classes().getFirst()).isEqualTo(new ClassTotal(KernelClass.GEMM, 2, 60_000, List.of("gemm")));
+    }
+
+    /** Four decode steps of Qwen2.5-3B's shape at batch 8 as a server on an H200 wrote them, replayed as graphs. */
+    @Test
+    void replaysOfBatonsOwnGraphsAreItsSteps() throws Exception {
+        Path file = Path.of(Objects.requireNonNull(AnalyserTest.class.getResource("graphs-TP-0.trace.json.gz"))
+                .toURI());
+        RankAnalysis r = TraceFiles.analyse(List.of(file), KernelRules.builtIn(), new ArrayList<>())
+                .getFirst();
+        assertThat(r.stepKind()).isEqualTo(StepKind.GRAPH_REPLAY);
+        assertThat(r.steps()).hasSize(4).allSatisfy(step -> {
+            assertThat(step.kernels()).isEqualTo(187);
+            assertThat(step.step().durationNanos()).isBetween(2_200_000L, 2_400_000L);
+            assertThat(step.idleNanos()).isLessThan(50_000);
+            assertThat(step.commNanos()).isZero();
+        });
+        assertThat(r.classes())
+                .extracting(ClassTotal::kernelClass, ClassTotal::kernels)
+                .contains(
+                        tuple(KernelClass.GEMM, 4 * (36 * 4 + 1)),
+                        tuple(KernelClass.ATTENTION, 4 * 36),
+                        tuple(KernelClass.NORM, 4 * 2),
+                        tuple(KernelClass.SAMPLING, 4));
     }
 
     @Test
