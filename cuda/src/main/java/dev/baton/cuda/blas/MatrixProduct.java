@@ -33,7 +33,7 @@ public final class MatrixProduct implements AutoCloseable {
     private static final NativeLibrary LIBRARY = NativeLibrary.open(
             List.of("libcublasLt.so.13", "libcublasLt.so.12", "libcublasLt.so"),
             "install cuBLAS (a CUDA 12 or 13 toolkit, or the package nvidia-cublas) and put its folder on"
-                    + " LD_LIBRARY_PATH or set CUDA_HOME");
+                    + " LD_LIBRARY_PATH or set CUDA_HOME, or use --device cpu");
 
     private static final MethodHandle CREATE = LIBRARY.function("cublasLtCreate", ADDRESS);
     private static final MethodHandle DESTROY = LIBRARY.function("cublasLtDestroy", JAVA_LONG);

@@ -28,6 +28,9 @@ import org.jspecify.annotations.Nullable;
  */
 public final class KernelCache {
     private static final Logger LOG = System.getLogger(KernelCache.class.getName());
+    /** Environment variable: options of the compiler besides Baton's own. */
+    static final String OPTIONS_VARIABLE = "BATON_KERNEL_OPTIONS";
+
     private static final String FOLDER = "/dev/baton/cuda/kernels/";
     private static final List<String> OPTIONS =
             List.of("--std=c++17", "-default-device", "--extra-device-vectorization");
@@ -81,7 +84,7 @@ public final class KernelCache {
         List<String> options = new java.util.ArrayList<>(OPTIONS);
         options.add("--gpu-architecture=" + architecture);
         options.addAll(List.of(
-                System.getenv().getOrDefault("BATON_KERNEL_OPTIONS", "").strip().split("\\s+")));
+                System.getenv().getOrDefault(OPTIONS_VARIABLE, "").strip().split("\\s+")));
         options.removeIf(String::isEmpty);
         byte[] key = digest((Nvrtc.version() + options + source).getBytes(StandardCharsets.UTF_8));
         Path file =

@@ -20,7 +20,7 @@ public final class Nvrtc {
     private static final NativeLibrary LIBRARY = NativeLibrary.open(
             List.of("libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"),
             "install NVIDIA's run-time compiler (a CUDA 12 or 13 toolkit, or the package nvidia-cuda-nvrtc) and put its"
-                    + " folder on LD_LIBRARY_PATH or set CUDA_HOME");
+                    + " folder on LD_LIBRARY_PATH or set CUDA_HOME, or use --device cpu");
 
     private static final MethodHandle VERSION = LIBRARY.function("nvrtcVersion", ADDRESS, ADDRESS);
     private static final MethodHandle CREATE =
@@ -39,6 +39,11 @@ public final class Nvrtc {
                     + " same GPU and copy its BATON_KERNEL_CACHE; --device cpu works without";
 
     private Nvrtc() {}
+
+    private static String remedy() {
+        String own = System.getenv(KernelCache.OPTIONS_VARIABLE);
+        return own == null ? REMEDY : "see " + KernelCache.OPTIONS_VARIABLE + "=" + own + ", or " + REMEDY;
+    }
 
     private static void run(String what, NativeLibrary.Call call) {
         int code = NativeLibrary.code(what, call);
@@ -83,7 +88,7 @@ public final class Nvrtc {
                                             ? name + " does not compile:\n"
                                             : name + ": NVRTC returned " + result + "\n")
                                     + new String(bytes(arena, program, LOG_SIZE, LOG), StandardCharsets.UTF_8).strip()
-                                    + "\n" + REMEDY);
+                                    + "\n" + remedy());
                 }
                 return bytes(arena, program, CODE_SIZE, CODE);
             } finally {
