@@ -24,6 +24,8 @@ final class CudaAttention {
     private static final int HOPPER_ROWS = 128;
 
     private static final int HOPPER_ROUND = 128;
+    /** Shared memory of a decode block that leaves room for one other on a multiprocessor of Hopper. */
+    private static final int DECODE_SPREAD_BYTES = 110 << 10;
     /** As in latent.cu: elements of a key and a value, the two forms of its kernel. */
     private static final int LATENT_KEY = 576;
 
@@ -213,6 +215,10 @@ final class CudaAttention {
         put(out);
         launch.put(batch.sequences()).put(heads).put(kvHeads).put(scale);
         int sharedBytes = 2 * 2 * FLASH_ROUND * (headDim + valueDim);
+        if (decode && headDim == 128 && splits <= 2 && gridX * gridY * splits <= 2 * gpu.multiprocessors()) {
+            // One wave: two blocks a multiprocessor at most, so that no three meet on one while another has one.
+            sharedBytes = Math.max(sharedBytes, Math.min(DECODE_SPREAD_BYTES, kernels.mostSharedBytes() / 2));
+        }
         if (cluster) {
             launch.runClusters(kernel, false, gridX, gridY, splits, sharedBytes);
         } else {

@@ -132,12 +132,19 @@ struct Input {
 static const int AT_ONCE = GROUP / 8;
 static const int EACH = ROUND / AT_ONCE;
 
+// One multiplication, not the four of 64-bit factors: whoever copies takes cycles from those who multiply.
+__device__ __forceinline__ const bf16* row_at(const bf16* base, int slot, i64 stride) {
+    return (const bf16*)((const char*)base + (i64)slot * (int)(stride * 2));
+}
+
 template <int WIDTH>
 __device__ __forceinline__ void copy_row(unsigned tile, int row, const bf16* from) {
     int chunk = threadIdx.x % 8;
+    // spot<128> of rows that are 16 apart: their chunks change places alike.
+    unsigned to = tile + row * 128 + ((chunk ^ (threadIdx.x / 8 & 7)) << 4);
 #pragma unroll
     for (int i = 0; i < WIDTH / 64; i++) {
-        copy_async(tile + i * ROUND * 128 + spot<128>(row, chunk), from + i * 64 + chunk * 8);
+        copy_async(to + i * ROUND * 128, from + i * 64 + chunk * 8);
     }
 }
 
@@ -211,7 +218,7 @@ template <int KD, int VD> __device__ __forceinline__ void bring(const Input& in,
             barrier_wait(room.key_empty(r), room.key_parity(r) ^ 1);
 #pragma unroll
             for (int j = 0; j < EACH; j++) {
-                copy_row<KD>(room.key(r), first + j * AT_ONCE, keys + from[j] * in.keyStride);
+                copy_row<KD>(room.key(r), first + j * AT_ONCE, row_at(keys, from[j], in.keyStride));
             }
             barrier_arrive_copied(room.key_full(r));
         };
@@ -224,7 +231,7 @@ template <int KD, int VD> __device__ __forceinline__ void bring(const Input& in,
             barrier_wait(room.value_empty(round), room.value_parity(round) ^ 1);
 #pragma unroll
             for (int j = 0; j < EACH; j++) {
-                copy_row<VD>(room.value(round), first + j * AT_ONCE, values + slots[j] * in.valueStride);
+                copy_row<VD>(room.value(round), first + j * AT_ONCE, row_at(values, slots[j], in.valueStride));
                 slots[j] = ahead[j];
             }
             barrier_arrive_copied(room.value_full(round));
@@ -250,18 +257,17 @@ struct Softmax {
 
     // Scores to weights. Whether sums that were weighed before must be multiplied by these factors, for any row of the warp.
     __device__ __forceinline__ bool weigh(float (&score)[64], float factor, float (&rescale)[2]) {
-        float now[2];
+        // Eight chains each: a warp alone must keep its scheduler busy.
+        float m[8];
 #pragma unroll
-        for (int half = 0; half < 2; half++) {
-            float a = fmaxf(score[half * 2], score[half * 2 + 1]);
-            float b = fmaxf(score[4 + half * 2], score[4 + half * 2 + 1]);
-#pragma unroll
-            for (int n = 2; n < 16; n += 2) {
-                a = fmaxf(a, fmaxf(score[n * 4 + half * 2], score[n * 4 + half * 2 + 1]));
-                b = fmaxf(b, fmaxf(score[n * 4 + 4 + half * 2], score[n * 4 + 4 + half * 2 + 1]));
-            }
-            now[half] = fmaxf(a, b);
+        for (int i = 0; i < 8; i++) {
+            m[i] = score[i];
         }
+#pragma unroll
+        for (int i = 8; i < 64; i++) {
+            m[i % 8] = fmaxf(m[i % 8], score[i]);
+        }
+        float now[2] = {fmaxf(fmaxf(m[0], m[1]), fmaxf(m[4], m[5])), fmaxf(fmaxf(m[2], m[3]), fmaxf(m[6], m[7]))};
 #pragma unroll
         for (int step = 1; step < 4; step <<= 1) {
             now[0] = fmaxf(now[0], __shfl_xor_sync(0xffffffffu, now[0], step));
@@ -279,20 +285,14 @@ struct Softmax {
                 sum[half] *= rescale[half];
             }
         }
+        float all[8] = {0.f, 0.f, 0.f, 0.f, 0.f, 0.f, 0.f, 0.f};
 #pragma unroll
-        for (int half = 0; half < 2; half++) {
-            float all[2] = {0.f, 0.f};
-#pragma unroll
-            for (int n = 0; n < 16; n++) {
-#pragma unroll
-                for (int i = 0; i < 2; i++) {
-                    float& x = score[n * 4 + half * 2 + i];
-                    x = power2(x * factor - largest[half]);
-                    all[i] += x;
-                }
-            }
-            sum[half] += all[0] + all[1];
+        for (int i = 0; i < 64; i++) {
+            score[i] = power2(score[i] * factor - largest[i / 2 % 2]);
+            all[i % 8] += score[i];
         }
+        sum[0] += all[0] + all[1] + (all[4] + all[5]);
+        sum[1] += all[2] + all[3] + (all[6] + all[7]);
         return grown;
     }
 };
@@ -336,7 +336,7 @@ __device__ __forceinline__ void write_row(bf16* to, const float (&result)[N], in
 
 template <int KD, int VD>
 __device__ __forceinline__ void multiply(const Input& in, const Room<KD, VD>& room, const Item* told) {
-    int side = threadIdx.x / GROUP - 1;
+    int side = __shfl_sync(0xffffffffu, threadIdx.x / GROUP, 0) - 1;  // the compiler sees that it is a warp's
     int lane = threadIdx.x % 32;
     int group = in.heads / in.kvHeads;
     float factor = in.scale * 1.44269504f;
@@ -489,10 +489,10 @@ template <int KD, int VD> __device__ __forceinline__ void flash_hopper(const Inp
     __syncthreads();
     enter();
     if (threadIdx.x < GROUP) {
-        registers_less<56>();
+        registers_less<72>();
         bring(in, room, &told);
     } else {
-        registers_more<224>();
+        registers_more<216>();
         multiply(in, room, &told);
     }
 }
