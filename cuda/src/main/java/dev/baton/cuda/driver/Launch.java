@@ -18,12 +18,6 @@ public final class Launch {
     public static final int MOST_CLUSTER = 8;
 
     private static final int MOST_BYTES = 4096;
-    /**
-     * Where arguments begin in the constant bank of architectures with tensor maps (sm_90): boundaries of more than 16 bytes
-     * count from here, so a map that comes first lies 48 bytes behind the beginning.
-     */
-    private static final int PARAMETERS = 0x210;
-
     private static final long BUFFER_POINTER = 1;
     private static final long BUFFER_SIZE = 2;
 
@@ -43,7 +37,7 @@ public final class Launch {
     private static final int PROGRAMMATIC_SERIALIZATION = 6;
 
     private final int attributes;
-    private final MemorySegment packed = Arena.ofAuto().allocate(MOST_BYTES, TensorMap.ALIGNMENT);
+    private final MemorySegment packed = Arena.ofAuto().allocate(MOST_BYTES, 16);
     private final MemorySegment size = Arena.ofAuto().allocate(8, 8);
     private final MemorySegment extra = Arena.ofAuto().allocate(40, 8);
     private final MemorySegment config = Arena.ofAuto().allocate(CONFIG_BYTES, 8);
@@ -89,15 +83,6 @@ public final class Launch {
         return this;
     }
 
-    /** A {@code const __grid_constant__ TensorMap}. */
-    public Launch put(TensorMap map) {
-        int at = used + PARAMETERS;
-        used = (at + TensorMap.ALIGNMENT - 1) / TensorMap.ALIGNMENT * TensorMap.ALIGNMENT - PARAMETERS;
-        MemorySegment.copy(map.encoded(), 0, packed, used, TensorMap.BYTES);
-        used += TensorMap.BYTES;
-        return this;
-    }
-
     /**
      * Queues the kernel with the arguments put since the last launch.
      *
@@ -123,17 +108,6 @@ public final class Launch {
         attributeList.set(ValueLayout.JAVA_INT, ATTRIBUTE_BYTES + ATTRIBUTE_VALUE, x);
         attributeList.set(ValueLayout.JAVA_INT, ATTRIBUTE_BYTES + ATTRIBUTE_VALUE + 8, z);
         run(kernel, gridX, gridY, gridZ, sharedBytes, attributes + 1);
-    }
-
-    /**
-     * As {@link #run} on a grid of one dimension, every {@code cluster} neighbours a cluster.
-     *
-     * @param gridX a multiple of {@code cluster}
-     */
-    public void runPairs(Kernel kernel, int cluster, int gridX, int sharedBytes) {
-        attributeList.set(ValueLayout.JAVA_INT, ATTRIBUTE_BYTES + ATTRIBUTE_VALUE, cluster);
-        attributeList.set(ValueLayout.JAVA_INT, ATTRIBUTE_BYTES + ATTRIBUTE_VALUE + 8, 1);
-        run(kernel, gridX, 1, 1, sharedBytes, cluster == 1 ? attributes : attributes + 1);
     }
 
     private void run(Kernel kernel, int gridX, int gridY, int gridZ, int sharedBytes, int attributeCount) {

@@ -1,18 +1,12 @@
-// What only compute capability 9.0 has (architecture sm_90a): barriers in shared memory that count bytes, copies by the
-// tensor memory accelerator (TMA), and products of a warp group (wgmma). A source that wants them includes this file.
-// Source: PTX ISA, mbarrier, cp.async.bulk, wgmma, setmaxnreg.
+// What only compute capability 9.0 has (architecture sm_90a): barriers in shared memory and products of a warp group (wgmma).
+// A source that wants them includes this file. Source: PTX ISA, mbarrier, wgmma, setmaxnreg.
 
 typedef unsigned long long u64;
 
-// 128 bytes that the driver has filled (cuTensorMapEncodeTiled); a kernel takes it as `const __grid_constant__ TensorMap`.
-struct __align__(64) TensorMap {
-    unsigned char bytes[128];
-};
-
 __device__ __forceinline__ unsigned shared_address(const void* p) { return (unsigned)__cvta_generic_to_shared(p); }
 
-// Barriers: 8 bytes of shared memory each, given by their shared addresses. A phase ends when `arrivals` threads have arrived
-// and all expected bytes have been written; phases have parities 0, 1, 0, ...
+// Barriers: 8 bytes of shared memory each, given by their shared addresses. A phase ends when `arrivals` threads have arrived;
+// phases have parities 0, 1, 0, ...
 __device__ __forceinline__ void barrier_init(unsigned barrier, int arrivals) {
     asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(arrivals) : "memory");
 }
@@ -24,19 +18,6 @@ __device__ __forceinline__ void barrier_init_done() {
 
 __device__ __forceinline__ void barrier_arrive(unsigned barrier) {
     asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
-}
-
-// The same at a barrier of another block of the cluster.
-__device__ __forceinline__ void barrier_arrive_remote(unsigned barrier, unsigned rank) {
-    asm volatile(
-        "{\n.reg .b32 there;\nmapa.shared::cluster.u32 there, %0, %1;\n"
-        "mbarrier.arrive.release.cluster.shared::cluster.b64 _, [there];\n}" ::"r"(barrier), "r"(rank)
-        : "memory");
-}
-
-// Arrives, and adds bytes that copies will write before the phase can end.
-__device__ __forceinline__ void barrier_expect(unsigned barrier, unsigned bytes) {
-    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes) : "memory");
 }
 
 __device__ __forceinline__ bool barrier_passed(unsigned barrier, unsigned parity) {
@@ -63,75 +44,7 @@ __device__ __forceinline__ void barrier_wait(unsigned barrier, unsigned parity) 
 #endif
 }
 
-// Copies by one thread. Coordinates are elements, the first the one that is dense in memory; what lies outside the tensor
-// arrives as zeros (and counts as bytes), and is not written.
-__device__ __forceinline__ void prefetch_map(const TensorMap& map) {
-    asm volatile("prefetch.tensormap [%0];" ::"l"(&map) : "memory");
-}
-
-// How long what is read should stay in the L2 cache (createpolicy's encodings): weights are read once, tokens by many.
-static const u64 READ_ONCE = 0x12f0000000000000ull;
-static const u64 READ_OFTEN = 0x14f0000000000000ull;
-
-__device__ __forceinline__ void load_2d(unsigned to, const TensorMap& map, unsigned barrier, int x, int y, u64 keep) {
-    asm volatile(
-        "cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes.L2::cache_hint "
-        "[%0], [%1, {%3, %4}], [%2], %5;" ::"r"(to), "l"(&map), "r"(barrier), "r"(x), "r"(y), "l"(keep)
-        : "memory");
-}
-
-__device__ __forceinline__ void load_3d(unsigned to, const TensorMap& map, unsigned barrier, int x, int y, int z,
-                                        u64 keep) {
-    asm volatile(
-        "cp.async.bulk.tensor.3d.shared::cluster.global.tile.mbarrier::complete_tx::bytes.L2::cache_hint "
-        "[%0], [%1, {%3, %4, %5}], [%2], %6;" ::"r"(to), "l"(&map), "r"(barrier), "r"(x), "r"(y), "r"(z), "l"(keep)
-        : "memory");
-}
-
-__device__ __forceinline__ void load_4d(unsigned to, const TensorMap& map, unsigned barrier, int x, int y, int z, int w,
-                                        u64 keep) {
-    asm volatile(
-        "cp.async.bulk.tensor.4d.shared::cluster.global.tile.mbarrier::complete_tx::bytes.L2::cache_hint "
-        "[%0], [%1, {%3, %4, %5, %6}], [%2], %7;" ::"r"(to), "l"(&map), "r"(barrier), "r"(x), "r"(y), "r"(z), "r"(w),
-        "l"(keep)
-        : "memory");
-}
-
-// The same tile to every block of the cluster in `blocks`, a bit a rank: same place, same barrier.
-__device__ __forceinline__ void load_2d_shared(unsigned to, const TensorMap& map, unsigned barrier, int x, int y,
-                                               unsigned short blocks, u64 keep) {
-    asm volatile(
-        "cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes.multicast::cluster"
-        ".L2::cache_hint [%0], [%1, {%3, %4}], [%2], %5, %6;" ::"r"(to), "l"(&map), "r"(barrier), "r"(x), "r"(y),
-        "h"(blocks), "l"(keep)
-        : "memory");
-}
-
-// A run of bytes, addresses and length multiples of 16.
-__device__ __forceinline__ void load_bytes(unsigned to, const void* from, unsigned bytes, unsigned barrier) {
-    asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(to),
-                 "l"(from), "r"(bytes), "r"(barrier)
-                 : "memory");
-}
-
-__device__ __forceinline__ void store_2d(const TensorMap& map, unsigned from, int x, int y) {
-    asm volatile("cp.async.bulk.tensor.2d.global.shared::cta.tile.bulk_group [%0, {%2, %3}], [%1];" ::"l"(&map),
-                 "r"(from), "r"(x), "r"(y)
-                 : "memory");
-}
-
-__device__ __forceinline__ void store_commit() { asm volatile("cp.async.bulk.commit_group;" ::: "memory"); }
-
-// Until at most PENDING of this thread's groups of stores still read shared memory.
-template <int PENDING> __device__ __forceinline__ void store_wait_read() {
-    asm volatile("cp.async.bulk.wait_group.read %0;" ::"n"(PENDING) : "memory");
-}
-
-template <int PENDING> __device__ __forceinline__ void store_wait() {
-    asm volatile("cp.async.bulk.wait_group %0;" ::"n"(PENDING) : "memory");
-}
-
-// What this thread wrote to shared memory is seen by wgmma and by copies that follow (behind a barrier, of other threads).
+// What this thread wrote to shared memory is seen by wgmma that follows (behind a barrier, of other threads).
 __device__ __forceinline__ void fence_async() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
 
 // Registers of a thread of the warp group from here on: a multiple of 8. All its warps call it.
@@ -153,7 +66,7 @@ __device__ __forceinline__ void named_arrive(int id, int threads) {
 }
 
 // A matrix in shared memory for wgmma, 128-byte swizzle: atoms of 8 rows of 128 bytes on 1024-byte boundaries, 16-byte chunk c
-// of row r at place c ^ r % 8, as TMA with CU_TENSOR_MAP_SWIZZLE_128B writes a box of 64 elements a row.
+// of row r at place c ^ r % 8.
 //
 // K-major (rows of 64 k): `stride` is the distance of groups of 8 rows, usually 1024; `leading` is not used. The next 16 k are
 // 32 bytes on.
@@ -163,9 +76,6 @@ __device__ __forceinline__ u64 matrix(unsigned address, unsigned stride, unsigne
     return (u64)((address & 0x3ffff) >> 4) | (u64)((leading & 0x3ffff) >> 4) << 16 | (u64)((stride & 0x3ffff) >> 4) << 32
         | 1ull << 62;
 }
-
-// The matrix so many bytes further.
-__device__ __forceinline__ u64 further(u64 matrix, unsigned bytes) { return matrix + (bytes >> 4); }
 
 // Before the first product, and whenever registers of one have been touched since.
 __device__ __forceinline__ void products_fence() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
@@ -197,27 +107,14 @@ template <int N> __device__ __forceinline__ void pin(float (&d)[N]) {
 #define PLACES32 \
     PLACES16 \
     ",%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31"
-#define PLACES48 \
-    PLACES32 \
-    ",%32,%33,%34,%35,%36,%37,%38,%39,%40,%41,%42,%43,%44,%45,%46,%47"
 #define PLACES64 \
-    PLACES48 \
+    PLACES32 \
+    ",%32,%33,%34,%35,%36,%37,%38,%39,%40,%41,%42,%43,%44,%45,%46,%47" \
     ",%48,%49,%50,%51,%52,%53,%54,%55,%56,%57,%58,%59,%60,%61,%62,%63"
-#define PLACES96 \
-    PLACES64 \
-    ",%64,%65,%66,%67,%68,%69,%70,%71,%72,%73,%74,%75,%76,%77,%78,%79" \
-    ",%80,%81,%82,%83,%84,%85,%86,%87,%88,%89,%90,%91,%92,%93,%94,%95"
-#define PLACES128 \
-    PLACES96 \
-    ",%96,%97,%98,%99,%100,%101,%102,%103,%104,%105,%106,%107,%108,%109,%110,%111" \
-    ",%112,%113,%114,%115,%116,%117,%118,%119,%120,%121,%122,%123,%124,%125,%126,%127"
 #define ACC8_ALL ACC8(0)
 #define ACC16_ALL ACC8_ALL, ACC8(8)
 #define ACC32_ALL ACC16_ALL, ACC8(16), ACC8(24)
-#define ACC48_ALL ACC32_ALL, ACC8(32), ACC8(40)
-#define ACC64_ALL ACC48_ALL, ACC8(48), ACC8(56)
-#define ACC96_ALL ACC64_ALL, ACC8(64), ACC8(72), ACC8(80), ACC8(88)
-#define ACC128_ALL ACC96_ALL, ACC8(96), ACC8(104), ACC8(112), ACC8(120)
+#define ACC64_ALL ACC32_ALL, ACC8(32), ACC8(40), ACC8(48), ACC8(56)
 
 #define WGMMA(N, SIZE, P0, P1, P2, P3, P4, P5, P6)                                                                     \
     template <int B_MN>                                                                                                \
@@ -236,10 +133,5 @@ template <int N> __device__ __forceinline__ void pin(float (&d)[N]) {
                      : ACC##SIZE##_ALL                                                                                 \
                      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(add), "n"(B_MN));                       \
     }
-WGMMA(16, 8, "%8", "%9", "%10", "%11", "%12", "%13", "%14")
-WGMMA(32, 16, "%16", "%17", "%18", "%19", "%20", "%21", "%22")
 WGMMA(64, 32, "%32", "%33", "%34", "%35", "%36", "%37", "%38")
-WGMMA(96, 48, "%48", "%49", "%50", "%51", "%52", "%53", "%54")
 WGMMA(128, 64, "%64", "%65", "%66", "%67", "%68", "%69", "%70")
-WGMMA(192, 96, "%96", "%97", "%98", "%99", "%100", "%101", "%102")
-WGMMA(256, 128, "%128", "%129", "%130", "%131", "%132", "%133", "%134")
