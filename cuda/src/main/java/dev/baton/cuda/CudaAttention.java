@@ -49,6 +49,61 @@ final class CudaAttention {
         }
     }
 
+    /** What the operator was asked for: queries of {@code heads} heads over the cached rows of {@code kvHeads}. */
+    private record Call(
+            Tensor q,
+            Tensor keys,
+            Tensor values,
+            AttentionBatch batch,
+            int heads,
+            int kvHeads,
+            int headDim,
+            int valueDim,
+            float scale,
+            Tensor out) {
+        /** Query heads that share a key head. */
+        int group() {
+            return heads / kvHeads;
+        }
+
+        int tokens() {
+            return q.rows();
+        }
+
+        boolean isDecode() {
+            return batch.maxQueryTokens() == 1 && batch.sequences() == tokens();
+        }
+
+        /** What all kernels with tensor cores take: BF16 and rows on 16-byte boundaries. */
+        private boolean isWide() {
+            return q.dtype() == DType.BF16
+                    && keys.dtype() == DType.BF16
+                    && out.dtype() == DType.BF16
+                    && (q.rowStride() | keys.rowStride() | values.rowStride() | out.rowStride()) % 8 == 0
+                    && (q.memory().address()
+                                            | keys.memory().address()
+                                            | values.memory().address()
+                                            | out.memory().address())
+                                    % 16
+                            == 0;
+        }
+
+        /** Heads of 64 or 128, and latent attention's expanded ones of 192 with values of 128. */
+        boolean isFlash() {
+            boolean equal = headDim == valueDim && (headDim == 64 || headDim == 128);
+            return (equal || headDim == 192 && valueDim == 128) && isWide();
+        }
+
+        /** The latent cache of DeepSeek's models. */
+        boolean isLatent() {
+            return kvHeads == 1
+                    && headDim == LATENT_KEY
+                    && valueDim == LATENT_VALUE
+                    && keys.memory().address() == values.memory().address()
+                    && isWide();
+        }
+    }
+
     private final GpuInfo gpu;
     private final Launch launch;
     private final Kernels kernels;
@@ -79,36 +134,38 @@ final class CudaAttention {
                             + " elements, whole groups of heads and one cache type; got " + heads + " heads, " + kvHeads
                             + " key heads, valueDim " + valueDim + ", " + keys + " " + values);
         }
-        int tokens = q.rows();
-        if (tokens == 0) {
+        if (q.rows() == 0) {
             return;
         }
-        if (isFlash(q, keys, values, headDim, valueDim, out)) {
-            flash(q, keys, values, batch, heads, kvHeads, headDim, valueDim, scale, out);
-            return;
+        Call call = new Call(q, keys, values, batch, heads, kvHeads, headDim, valueDim, scale, out);
+        if (call.isFlash()) {
+            flash(call);
+        } else if (call.isLatent() && LATENT_MANY.sharedBytes() <= kernels.mostSharedBytes()) {
+            latent(call);
+        } else {
+            plain(call);
         }
-        if (kvHeads == 1 && isLatent(q, keys, values, headDim, valueDim, out)) {
-            latent(q, keys, batch, heads, scale, out);
-            return;
-        }
-        int blocks = kvHeads * ((heads / kvHeads + HEADS - 1) / HEADS);
-        int splits = splits(tokens * blocks, batch.maxContextTokens());
-        long partial = scratch.address("attention", 4L * tokens * heads * splits * (valueDim + 2));
-        Kernel attend =
-                kernels.get(Source.ATTENTION, "attend_" + Kernels.type(q.dtype()) + "_" + Kernels.type(keys.dtype()));
-        put(q);
-        put(keys);
-        put(values);
-        put(batch);
+    }
+
+    private void plain(Call call) {
+        int blocks = call.kvHeads * ((call.group() + HEADS - 1) / HEADS);
+        int splits = splits(call.tokens() * blocks, call.batch.maxContextTokens());
+        long partial = scratch.address("attention", 4L * call.tokens() * call.heads * splits * (call.valueDim + 2));
+        Kernel attend = kernels.get(
+                Source.ATTENTION, "attend_" + Kernels.type(call.q.dtype()) + "_" + Kernels.type(call.keys.dtype()));
+        put(call.q);
+        put(call.keys);
+        put(call.values);
+        put(call.batch);
         launch.put(partial)
-                .put(batch.sequences())
-                .put(heads)
-                .put(kvHeads)
-                .put(headDim)
-                .put(valueDim)
-                .put(scale)
-                .run(attend, tokens, blocks, splits, 4 * HEADS * (headDim + TILE));
-        join(partial, heads, splits, valueDim, out);
+                .put(call.batch.sequences())
+                .put(call.heads)
+                .put(call.kvHeads)
+                .put(call.headDim)
+                .put(call.valueDim)
+                .put(call.scale)
+                .run(attend, call.tokens(), blocks, splits, 4 * HEADS * (call.headDim + TILE));
+        join(partial, call.heads, splits, call.valueDim, call.out);
     }
 
     private void join(long partial, int heads, int splits, int valueDim, Tensor out) {
@@ -121,100 +178,62 @@ final class CudaAttention {
                 .run(kernels.get(Source.ATTENTION, "join_" + Kernels.type(out.dtype())), out.rows(), heads, 1, 0);
     }
 
-    /** What all kernels with tensor cores take: BF16 and rows on 16-byte boundaries. */
-    private static boolean isWide(Tensor q, Tensor keys, Tensor values, Tensor out) {
-        return q.dtype() == DType.BF16
-                && keys.dtype() == DType.BF16
-                && out.dtype() == DType.BF16
-                && (q.rowStride() | keys.rowStride() | values.rowStride() | out.rowStride()) % 8 == 0
-                && (q.memory().address()
-                                        | keys.memory().address()
-                                        | values.memory().address()
-                                        | out.memory().address())
-                                % 16
-                        == 0;
-    }
-
-    /** Heads of 64 or 128, and latent attention's expanded ones of 192 with values of 128. */
-    private static boolean isFlash(Tensor q, Tensor keys, Tensor values, int headDim, int valueDim, Tensor out) {
-        boolean equal = headDim == valueDim && (headDim == 64 || headDim == 128);
-        return (equal || headDim == 192 && valueDim == 128) && isWide(q, keys, values, out);
-    }
-
-    /** The latent cache of DeepSeek's models, and a GPU with room for its tiles. */
-    private boolean isLatent(Tensor q, Tensor keys, Tensor values, int headDim, int valueDim, Tensor out) {
-        return headDim == LATENT_KEY
-                && valueDim == LATENT_VALUE
-                && keys.memory().address() == values.memory().address()
-                && LATENT_MANY.sharedBytes() <= kernels.mostSharedBytes()
-                && isWide(q, keys, values, out);
-    }
-
-    private void latent(Tensor q, Tensor cache, AttentionBatch batch, int heads, float scale, Tensor out) {
-        boolean decode = isDecode(batch, q);
+    private void latent(Call call) {
+        int heads = call.heads;
+        AttentionBatch batch = call.batch;
+        boolean decode = call.isDecode();
         LatentKernel kernel = batch.maxQueryTokens() * heads > 2 * LATENT_FEW.rows() ? LATENT_MANY : LATENT_FEW;
         int tiles = decode
                 ? batch.sequences() * ((heads + kernel.rows() - 1) / kernel.rows())
-                : q.rows() * heads / kernel.rows() + batch.sequences();
+                : call.tokens() * heads / kernel.rows() + batch.sequences();
         int rounds = Math.max(1, batch.maxContextTokens() / kernel.round());
         int splits = Math.max(1, Math.min(gpu.multiprocessors() / tiles, Math.min(rounds, MOST_SPLITS)));
-        long partial =
-                splits == 1 ? 0 : scratch.address("attention", 4L * q.rows() * heads * splits * (LATENT_VALUE + 2));
-        put(q);
-        put(cache);
+        long partial = splits == 1
+                ? 0
+                : scratch.address("attention", 4L * call.tokens() * heads * splits * (LATENT_VALUE + 2));
+        put(call.q);
+        put(call.keys);
         put(batch);
         launch.put(partial);
-        put(out);
+        put(call.out);
         launch.put(batch.sequences())
                 .put(heads)
-                .put(scale)
+                .put(call.scale)
                 .put(decode ? 1 : 0)
                 .run(kernels.get(Source.LATENT, kernel.title()), tiles, splits, 1, kernel.sharedBytes());
         if (splits > 1) {
-            join(partial, heads, splits, LATENT_VALUE, out);
+            join(partial, heads, splits, LATENT_VALUE, call.out);
         }
     }
 
-    private static boolean isDecode(AttentionBatch batch, Tensor q) {
-        return batch.maxQueryTokens() == 1 && batch.sequences() == q.rows();
-    }
-
-    private void flash(
-            Tensor q,
-            Tensor keys,
-            Tensor values,
-            AttentionBatch batch,
-            int heads,
-            int kvHeads,
-            int headDim,
-            int valueDim,
-            float scale,
-            Tensor out) {
-        int group = heads / kvHeads;
-        boolean decode = headDim == valueDim && isDecode(batch, q);
-        int hopperItems = (q.rows() * group / HOPPER_ROWS + batch.sequences()) * kvHeads;
+    private void flash(Call call) {
+        AttentionBatch batch = call.batch;
+        int headDim = call.headDim;
+        boolean decode = headDim == call.valueDim && call.isDecode();
+        int hopperItems = (call.tokens() * call.group() / HOPPER_ROWS + batch.sequences()) * call.kvHeads;
         // One round and few items: smaller tiles over more blocks answer sooner.
         boolean small = batch.maxContextTokens() <= HOPPER_ROUND && hopperItems < gpu.multiprocessors();
-        if (!decode && !small && scale > 0 && gpu.hasWarpGroupProducts()) {
-            hopper(q, keys, values, batch, heads, kvHeads, headDim, valueDim, scale, hopperItems, out);
+        if (!decode && !small && call.scale > 0 && gpu.hasWarpGroupProducts()) {
+            hopper(call, hopperItems);
             return;
         }
-        int gridX = decode ? batch.sequences() : q.rows() * group / FLASH_ROWS + batch.sequences();
-        int gridY = decode ? kvHeads * ((group + 15) / 16) : kvHeads;
+        int gridX = decode ? batch.sequences() : call.tokens() * call.group() / FLASH_ROWS + batch.sequences();
+        int gridY = decode ? call.kvHeads * ((call.group() + 15) / 16) : call.kvHeads;
         int splits = decode ? flashSplits(gridX * gridY, batch.maxContextTokens()) : 1;
         // Splits that form a cluster join in its shared memory, more of them in the device's.
         boolean cluster = gpu.hasClusters() && splits <= Launch.MOST_CLUSTER;
-        long partial = cluster ? 0 : scratch.address("attention", 4L * q.rows() * heads * splits * (valueDim + 2));
+        long partial = cluster
+                ? 0
+                : scratch.address("attention", 4L * call.tokens() * call.heads * splits * (call.valueDim + 2));
         long arrived = cluster ? 0 : scratch.address("attention.arrived", 4L * gridX * gridY);
         Kernel kernel = kernels.get(Source.FLASH, (decode ? "flash_decode_" : "flash_extend_") + headDim);
-        put(q);
-        put(keys);
-        put(values);
+        put(call.q);
+        put(call.keys);
+        put(call.values);
         put(batch);
         launch.put(partial).put(arrived);
-        put(out);
-        launch.put(batch.sequences()).put(heads).put(kvHeads).put(scale);
-        int sharedBytes = 2 * 2 * FLASH_ROUND * (headDim + valueDim);
+        putResult(call);
+        int sharedBytes = 2 * 2 * FLASH_ROUND * (headDim + call.valueDim);
         if (decode && headDim == 128 && splits <= 2 && gridX * gridY * splits <= 2 * gpu.multiprocessors()) {
             // One wave: two blocks a multiprocessor at most, so that no three meet on one while another has one.
             sharedBytes = Math.max(sharedBytes, Math.min(DECODE_SPREAD_BYTES, kernels.mostSharedBytes() / 2));
@@ -226,37 +245,29 @@ final class CudaAttention {
         }
     }
 
-    private void hopper(
-            Tensor q,
-            Tensor keys,
-            Tensor values,
-            AttentionBatch batch,
-            int heads,
-            int kvHeads,
-            int headDim,
-            int valueDim,
-            float scale,
-            int mostItems,
-            Tensor out) {
-        // Tiles begin on a boundary of 1,024 bytes.
+    private void hopper(Call call, int mostItems) {
+        int headDim = call.headDim;
         int keyRounds = headDim > 128 ? 2 : 3;
-        int sharedBytes = 2 * (HOPPER_ROWS * headDim + HOPPER_ROUND * (keyRounds * headDim + 2 * valueDim)) + 1024;
-        put(q);
-        put(keys);
-        put(values);
-        put(batch);
+        // Tiles begin on a boundary of 1,024 bytes.
+        int sharedBytes = 2 * (HOPPER_ROWS * headDim + HOPPER_ROUND * (keyRounds * headDim + 2 * call.valueDim)) + 1024;
+        put(call.q);
+        put(call.keys);
+        put(call.values);
+        put(call.batch);
         launch.put(scratch.address("attention.items", 4));
-        put(out);
-        launch.put(batch.sequences())
-                .put(heads)
-                .put(kvHeads)
-                .put(scale)
-                .run(
-                        kernels.get(Source.FLASH_HOPPER, "flash_hopper_" + headDim),
-                        Math.min(gpu.multiprocessors(), mostItems),
-                        1,
-                        1,
-                        sharedBytes);
+        putResult(call);
+        launch.run(
+                kernels.get(Source.FLASH_HOPPER, "flash_hopper_" + headDim),
+                Math.min(gpu.multiprocessors(), mostItems),
+                1,
+                1,
+                sharedBytes);
+    }
+
+    /** How the arguments of both flash kernels end. */
+    private void putResult(Call call) {
+        put(call.out);
+        launch.put(call.batch.sequences()).put(call.heads).put(call.kvHeads).put(call.scale);
     }
 
     /**
