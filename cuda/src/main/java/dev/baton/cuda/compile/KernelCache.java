@@ -38,7 +38,7 @@ public final class KernelCache {
     private static final int DIGEST_BYTES = 32;
     /** Folders that could not be written. */
     private static final Set<Path> COMPLAINED = ConcurrentHashMap.newKeySet();
-    /** A line of a source that stands for another file of the folder; such a line is the source's first. */
+    /** A line of a source that stands for another file of the folder. */
     private static final Pattern INCLUDE = Pattern.compile("^#include \"(.+)\"$", Pattern.MULTILINE);
 
     private final Path folder;
@@ -56,10 +56,18 @@ public final class KernelCache {
 
     /** The source as the compiler gets it: what all kernels share, then this file with what it includes. */
     public static String source(String name) {
-        Matcher include = INCLUDE.matcher(read(name));
-        String whole = include.replaceAll(
-                line -> Matcher.quoteReplacement("#line 1 \"" + line.group(1) + "\"\n" + read(line.group(1))));
-        return read("common.cuh") + "\n#line 1 \"" + name + "\"\n" + whole;
+        String own = read(name);
+        String whole = INCLUDE.matcher(own).replaceAll(line -> {
+            long next = own.substring(0, line.end()).lines().count() + 1;
+            String included = begin(line.group(1), 1) + read(line.group(1)) + begin(name, next);
+            return Matcher.quoteReplacement(included.stripTrailing());
+        });
+        return read("common.cuh") + begin(name, 1) + whole;
+    }
+
+    /** From here on the compiler names this file and counts from this line. */
+    private static String begin(String name, long line) {
+        return "\n#line " + line + " \"" + name + "\"\n";
     }
 
     private static String read(String name) {

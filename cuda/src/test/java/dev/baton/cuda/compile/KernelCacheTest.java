@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -32,6 +33,15 @@ class KernelCacheTest {
         assertThat(KernelCache.kept(file)).as("one bit else").isNull();
         Files.write(file, new byte[0]);
         assertThat(KernelCache.kept(file)).as("empty").isNull();
+    }
+
+    @Test
+    void whatTheCompilerSaysNamesTheFileAndItsLine() {
+        List<String> lines = KernelCache.source("flash_hopper.cu").lines().toList();
+        int place = lines.indexOf("#line 3 \"flash_hopper.cu\"");
+        assertThat(place).as("behind the second include").isPositive();
+        assertThat(lines.get(place + 2)).startsWith("// Causal attention of new tokens");
+        assertThat(lines).contains("#line 1 \"hopper.cuh\"", "#line 1 \"extend_items.cuh\"");
     }
 
     @Test
