@@ -18,6 +18,17 @@ import org.junit.jupiter.api.Test;
 /** Kernels, copies and calls as CUPTI tells them. */
 @Tag("gpu")
 class GpuActivityTest {
+    /** The device's recorder, at work; skips the test where CUPTI is missing. */
+    private static DeviceActivity started(CudaDevice device) {
+        DeviceActivity activity = device.activity();
+        try {
+            activity.start();
+        } catch (TensorException e) {
+            Assumptions.abort("no CUPTI: " + e.getMessage());
+        }
+        return activity;
+    }
+
     @Test
     void tellsKernelsAndCopiesWithTheCallsThatQueuedThem() {
         Twin.requireGpu();
@@ -27,12 +38,7 @@ class GpuActivityTest {
             Tensor b = device.allocate(DType.F32, 64, 256);
             device.ops().add(a, b);
             device.synchronize();
-            DeviceActivity activity = device.activity();
-            try {
-                activity.start();
-            } catch (TensorException e) {
-                Assumptions.abort("no CUPTI: " + e.getMessage());
-            }
+            DeviceActivity activity = started(device);
             long begin = System.nanoTime();
             for (int i = 0; i < 3; i++) {
                 device.ops().add(a, b);
@@ -83,12 +89,7 @@ class GpuActivityTest {
             });
             graph.launch();
             device.synchronize();
-            DeviceActivity activity = device.activity();
-            try {
-                activity.start();
-            } catch (TensorException e) {
-                Assumptions.abort("no CUPTI: " + e.getMessage());
-            }
+            DeviceActivity activity = started(device);
             graph.launch();
             graph.launch();
             List<DeviceSpan> spans = activity.stop();
