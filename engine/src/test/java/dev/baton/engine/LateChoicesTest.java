@@ -3,7 +3,6 @@ package dev.baton.engine;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import dev.baton.engine.arch.RankCommunicators;
 import dev.baton.engine.forward.LateDevice;
 import dev.baton.engine.forward.PendingStep;
 import dev.baton.engine.forward.RankObserver;
@@ -18,9 +17,7 @@ import dev.baton.engine.schedule.StepPlan;
 import dev.baton.model.config.ModelConfig;
 import dev.baton.protocol.SamplingParams;
 import dev.baton.tensor.Device;
-import dev.baton.tensor.Ops;
 import dev.baton.tensor.cpu.CpuDevice;
-import dev.baton.tensor.parallel.Communicator;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -157,16 +154,6 @@ class LateChoicesTest {
     /** Counts steps, and those that the device still had to do when the host had done its part. */
     private record Watching(boolean watchesOperators, AtomicInteger began, AtomicInteger ended, AtomicInteger undone)
             implements RankObserver {
-        @Override
-        public Ops wrap(Ops ops) {
-            return ops;
-        }
-
-        @Override
-        public Communicator wrap(RankCommunicators.Member group) {
-            return group.communicator();
-        }
-
         @Override
         public void stepBegan(StepPlan plan) {
             began.incrementAndGet();

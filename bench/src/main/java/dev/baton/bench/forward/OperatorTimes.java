@@ -1,6 +1,5 @@
 package dev.baton.bench.forward;
 
-import dev.baton.engine.arch.RankCommunicators;
 import dev.baton.engine.forward.PendingStep;
 import dev.baton.engine.forward.RankObserver;
 import dev.baton.engine.schedule.ForwardMode;
@@ -9,7 +8,6 @@ import dev.baton.engine.schedule.StepResult;
 import dev.baton.tensor.Ops;
 import dev.baton.tensor.Tensor;
 import dev.baton.tensor.Weight;
-import dev.baton.tensor.parallel.Communicator;
 import java.io.PrintStream;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
@@ -64,11 +62,6 @@ final class OperatorTimes {
                             add(name(method.getName(), arguments), System.nanoTime() - start);
                         }
                     });
-        }
-
-        @Override
-        public Communicator wrap(RankCommunicators.Member group) {
-            return group.communicator();
         }
 
         @Override

@@ -44,10 +44,14 @@ public interface RankObserver {
     }
 
     /** Operators that the steps shall run through from now on; called once, when the observer is set. */
-    Ops wrap(Ops ops);
+    default Ops wrap(Ops ops) {
+        return ops;
+    }
 
     /** Collectives of one of the rank's groups likewise; called once a group of more than one rank. */
-    Communicator wrap(RankCommunicators.Member group);
+    default Communicator wrap(RankCommunicators.Member group) {
+        return group.communicator();
+    }
 
     /** What pipeline stages tell each other. */
     enum Message {

@@ -3,7 +3,6 @@ package dev.baton.engine.balance;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.baton.engine.arch.AllToAll;
-import dev.baton.engine.arch.RankCommunicators;
 import dev.baton.engine.forward.DirectRun;
 import dev.baton.engine.forward.PendingStep;
 import dev.baton.engine.forward.RankObserver;
@@ -12,7 +11,6 @@ import dev.baton.engine.parallel.RankGroup;
 import dev.baton.engine.schedule.StepPlan;
 import dev.baton.tensor.Ops;
 import dev.baton.tensor.Tensor;
-import dev.baton.tensor.parallel.Communicator;
 import dev.baton.trace.expert.ExpertWriter;
 import dev.baton.trace.expert.InitialLocation;
 import java.lang.foreign.ValueLayout;
@@ -72,11 +70,6 @@ class ExpertRecordingTest {
             }
             chosen.getLast()[layer] = rows;
             layer++;
-        }
-
-        @Override
-        public Communicator wrap(RankCommunicators.Member member) {
-            return member.communicator();
         }
 
         @Override

@@ -16,7 +16,6 @@ import dev.baton.engine.request.EngineRequest;
 import dev.baton.engine.schedule.SchedulerConfig;
 import dev.baton.engine.schedule.StepPlan;
 import dev.baton.protocol.SamplingParams;
-import dev.baton.tensor.Ops;
 import dev.baton.tensor.Tensor;
 import dev.baton.tensor.parallel.Communicator;
 import java.util.ArrayList;
@@ -153,11 +152,6 @@ class LockStepTest {
 
         List<String> of(int size) {
             return calls.stream().filter(call -> call.endsWith("/" + size)).toList();
-        }
-
-        @Override
-        public Ops wrap(Ops ops) {
-            return ops;
         }
 
         @Override

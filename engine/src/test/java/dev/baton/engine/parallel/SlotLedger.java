@@ -1,11 +1,8 @@
 package dev.baton.engine.parallel;
 
-import dev.baton.engine.arch.RankCommunicators;
 import dev.baton.engine.forward.PendingStep;
 import dev.baton.engine.forward.RankObserver;
 import dev.baton.engine.schedule.StepPlan;
-import dev.baton.tensor.Ops;
-import dev.baton.tensor.parallel.Communicator;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -54,16 +51,6 @@ final class SlotLedger implements RankObserver {
     /** What every step did; of all ranks of a group the same. */
     List<String> steps() {
         return steps;
-    }
-
-    @Override
-    public Ops wrap(Ops ops) {
-        return ops;
-    }
-
-    @Override
-    public Communicator wrap(RankCommunicators.Member group) {
-        return group.communicator();
     }
 
     @Override
