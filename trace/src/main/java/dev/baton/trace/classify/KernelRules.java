@@ -27,13 +27,12 @@ public final class KernelRules {
 
     private static final List<KernelRule> BUILT_IN = List.of(
             // Baton's own on GPUs, by their whole names.
-            KernelRule.of(
-                    "baton-product",
-                    GEMM,
-                    "^(heads|gated|add|plain_(bf16|float))_\\d+$|^few_\\d+_(bf16|float)$|^wgmma_|^decode_layers"),
+            KernelRule.of("baton-product", GEMM, "^(heads|gated|add|plain_(bf16|float))_\\d+$|^few_\\d+_(bf16|float)$"),
             KernelRule.of("baton-expert-product", EXPERT_GEMM, "^(expert|grouped|f8)_(gated|plain|up|down)"),
             KernelRule.of(
-                    "baton-attention", ATTENTION, "^(attend|join)_(bf16|float)|^flash_(decode|extend)_|^latent_\\d"),
+                    "baton-attention",
+                    ATTENTION,
+                    "^(attend|join)_(bf16|float)|^flash_(decode|extend|hopper)_|^latent_\\d"),
             KernelRule.of("baton-norm", NORM, "^(finish|scale)_rows$"),
             KernelRule.of("baton-sampling", SAMPLING, "^(sample|penalties)$"),
             KernelRule.of("baton-pages", COLLECTIVE, "^move_pages_\\d+$"),

@@ -7,6 +7,7 @@ import dev.baton.trace.TraceText;
 import dev.baton.trace.align.TraceFiles;
 import dev.baton.trace.classify.KernelClass;
 import dev.baton.trace.classify.KernelRules;
+import dev.baton.trace.read.EventKind;
 import dev.baton.trace.read.Trace;
 import dev.baton.trace.read.TraceReader;
 import dev.baton.trace.step.StepKind;
@@ -18,6 +19,8 @@ import java.util.List;
 import java.util.Objects;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class AnalyserTest {
     @TempDir
@@ -44,6 +47,14 @@ class AnalyserTest {
         assertThat(s.dispatchNanos()).isEqualTo(30_000);
         assertThat(s.allReduceNanos()).isEqualTo(20_000);
         assertThat(r.classes().getFirst()).isEqualTo(new ClassTotal(KernelClass.GEMM, 2, 60_000, List.of("gemm")));
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {"flash_decode_128", "flash_extend_192", "flash_hopper_128", "latent_64", "attend_bf16_bf16"})
+    void batonsAttentionIsAttention(String kernel) {
+        assertThat(KernelRules.builtIn().rule(EventKind.KERNEL, kernel).kernelClass())
+                .isEqualTo(KernelClass.ATTENTION);
     }
 
     /** Four decode steps of Qwen2.5-3B's shape at batch 8 as a server on an H200 wrote them, replayed as graphs. */
