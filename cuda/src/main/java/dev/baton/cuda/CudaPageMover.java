@@ -11,6 +11,7 @@ import dev.baton.tensor.SharedDeviceMemory;
 import dev.baton.tensor.TensorException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.lang.invoke.VarHandle;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -25,12 +26,17 @@ final class CudaPageMover implements PageMover {
     private static final int LIST_BYTES = 4 << 20;
 
     /** Memories of one launch, as in pages.cu. */
-    private static final int MOST_BUFFERS = 64;
+    private static final int MOST_BUFFERS = 128;
 
     /** As in {@link Kernels}. */
     private static final int THREADS = 512;
 
     private static final int BLOCKS_A_PROCESSOR = 2;
+    /** Every so many looks at a mark, the driver is asked for errors. */
+    private static final int LOOKS = 256;
+
+    private static final VarHandle WORD = ValueLayout.JAVA_LONG.varHandle();
+
     /** Units of a launch: the kernel counts them in 32 bits. */
     private static final long MOST_UNITS = 1L << 31;
 
@@ -43,6 +49,16 @@ final class CudaPageMover implements PageMover {
     /** Counts how often the list was begun anew. */
     private long listEpoch;
 
+    /** The structure of a launch: where memories lie, then where they go. */
+    private final long[] addresses = new long[2 * MOST_BUFFERS];
+
+    /** A word that the stream writes. */
+    private final MemorySegment passed;
+
+    private long marks;
+    /** In vain, since a mark was last found passed. */
+    private int looks;
+
     private final String device;
     private final List<Long> mappings = new ArrayList<>();
     private final List<MemorySegment> hostBuffers = new ArrayList<>();
@@ -54,6 +70,8 @@ final class CudaPageMover implements PageMover {
         this.launch = new Launch(gpu);
         this.list = gpu.allocateHost(LIST_BYTES);
         this.listOnDevice = gpu.allocate(LIST_BYTES);
+        this.passed = gpu.allocateHost(Long.BYTES);
+        passed.set(ValueLayout.JAVA_LONG, 0, 0);
         this.device = PeerMemory.universalId(ordinal);
     }
 
@@ -154,16 +172,15 @@ final class CudaPageMover implements PageMover {
         }
         for (int first = 0; first < from.length; first += MOST_BUFFERS) {
             int buffers = Math.min(MOST_BUFFERS, from.length - first);
-            for (int b = 0; b < MOST_BUFFERS; b++) {
-                launch.put(b < buffers ? from[first + b].address() : 0L);
-            }
-            for (int b = 0; b < MOST_BUFFERS; b++) {
-                launch.put(b < buffers ? to[first + b].address() : 0L);
+            for (int b = 0; b < buffers; b++) {
+                addresses[b] = from[first + b].address();
+                addresses[MOST_BUFFERS + b] = to[first + b].address();
             }
             long units = shape.pageBytes() / unit * pages.count();
             long useful = (units + THREADS - 1) / THREADS;
             long most = (BLOCKS_A_PROCESSOR * (long) gpu.info().multiprocessors() + buffers - 1) / buffers;
-            launch.put(pages.address)
+            launch.put(addresses)
+                    .put(pages.address)
                     .put(pages.count())
                     .put(shape.rows())
                     .put(Math.toIntExact(shape.width()))
@@ -198,6 +215,27 @@ final class CudaPageMover implements PageMover {
     }
 
     @Override
+    public long mark() {
+        gpu.use();
+        gpu.write(passed, ++marks);
+        return marks;
+    }
+
+    @Override
+    public boolean hasPassed(long mark) {
+        if ((long) WORD.getAcquire(passed, 0L) >= mark) {
+            looks = 0;
+            return true;
+        }
+        if (++looks % LOOKS == 0) {
+            // A stream that has failed writes nothing more.
+            gpu.use();
+            gpu.isIdle();
+        }
+        return false;
+    }
+
+    @Override
     public void finish() {
         gpu.use();
         gpu.synchronize();
@@ -214,6 +252,7 @@ final class CudaPageMover implements PageMover {
         gpu.synchronize();
         mappings.forEach(PeerMemory::close);
         hostBuffers.forEach(gpu::freeHost);
+        gpu.freeHost(passed);
         gpu.freeHost(list);
         gpu.free(listOnDevice);
         kernels.close();

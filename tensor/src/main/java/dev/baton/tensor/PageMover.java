@@ -41,6 +41,16 @@ public interface PageMover extends AutoCloseable {
      */
     void move(PageShape shape, PageList pages, MemorySegment[] from, MemorySegment[] to);
 
+    /** Marks what is queued so far, for {@link #hasPassed}; marks grow. */
+    long mark();
+
+    /**
+     * Whether everything that was queued before a mark has been done, for whoever reads the memories afterwards.
+     *
+     * @throws TensorException FAULT when the device reported an error
+     */
+    boolean hasPassed(long mark);
+
     /**
      * Waits until everything queued has been done.
      *

@@ -35,6 +35,7 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
 import java.util.Random;
+import java.util.function.ToDoubleFunction;
 
 /**
  * KV of some prompts from a prefill process's GPU to a decode process's, beside plain copies of as many bytes into the
@@ -44,12 +45,10 @@ import java.util.Random;
  * last confirmation. Both rates count the bytes of KV once.
  *
  * <pre>
- * CudaTransferBench [--prefill-gpu N] [--decode-gpu N] [--prompts N] [--tokens N] [--rounds N]
+ * CudaTransferBench [--prefill-gpu N] [--decode-gpu N] [--prompts N] [--tokens N] [--rounds N] [--warm-up N] [--backend SHM|TCP]
  * </pre>
  */
 public final class CudaTransferBench {
-    private static final int WARM_UP = 3;
-
     private static final List<TransferCase> CASES = List.of(
             new TransferCase(TransferBackend.SHM, TransferCase.Shape.GROUPED, 64, false),
             new TransferCase(TransferBackend.SHM, TransferCase.Shape.GROUPED, 64, true),
@@ -63,6 +62,7 @@ public final class CudaTransferBench {
     private final Prompts prompts;
     private final int tokens;
     private final int rounds;
+    private final int warmUp;
 
     private CudaTransferBench(List<String> options) {
         this.prefillGpu = CommandLine.number(options, "--prefill-gpu", 0);
@@ -70,6 +70,7 @@ public final class CudaTransferBench {
         this.prompts = new Prompts(CommandLine.number(options, "--prompts", 8), 0);
         this.tokens = CommandLine.number(options, "--tokens", 8192);
         this.rounds = CommandLine.number(options, "--rounds", 9);
+        this.warmUp = CommandLine.number(options, "--warm-up", 30);
     }
 
     public static void main(String[] arguments) throws Exception {
@@ -97,8 +98,12 @@ public final class CudaTransferBench {
                 "kernel",
                 "transfer",
                 "share");
+        int named = options.indexOf("--backend");
+        String backend = named < 0 ? "" : options.get(named + 1);
         for (TransferCase one : CASES) {
-            bench.decode(one, options);
+            if (backend.isEmpty() || one.backend().name().equals(backend)) {
+                bench.decode(one, options);
+            }
         }
     }
 
@@ -156,7 +161,7 @@ public final class CudaTransferBench {
             PrefillLocator locator = bootstrap -> PrefillLocator.Group.oneStage(List.of(address));
             try (SocketDecodeTransfer decode = new SocketDecodeTransfer(
                     TransferOptions.defaults(one.backend(), "decode benchmark"), List.of(region), locator)) {
-                for (int round = 0; round < WARM_UP + rounds; round++) {
+                for (int round = 0; round < warmUp + rounds; round++) {
                     int[] all = one.pageNumbers(prompts.count() * pages, 2L * round + 1);
                     prompts.receive(decode, all, round);
                     if (round == 0) {
@@ -165,7 +170,9 @@ public final class CudaTransferBench {
                     in.write("next\n");
                     in.flush();
                 }
-                System.out.println(out.readLine());
+                for (String line = out.readLine(); line != null; line = out.readLine()) {
+                    System.out.println(line);
+                }
             }
         } finally {
             child.destroyForcibly().waitFor();
@@ -242,39 +249,63 @@ public final class CudaTransferBench {
             fill(device, region, numbers);
             MemorySegment target = mover.open(peer);
             long bytes = layout.pageBytes() * pages;
-            double[] copy = new double[rounds];
-            double[] kernel = new double[rounds];
-            double[] transfer = new double[rounds];
-            double[] share = new double[rounds];
+            List<Round> all = new ArrayList<>();
             try (SocketPrefillTransfer prefill = new SocketPrefillTransfer(
                     TransferOptions.defaults(one.backend(), "prefill benchmark"), List.of(region))) {
                 System.out.println(prefill.address().getPort());
-                for (int round = -WARM_UP; round < rounds; round++) {
-                    double copied = (double) prompts.count() * bytes / copyNanos(device, region, target, bytes);
-                    double moved = (double) prompts.count() * bytes / moveNanos(mover, region, numbers, target);
-                    double sent = (double) prompts.count()
-                            * bytes
-                            / prompts.sendNanos(prefill, layout.layers(), numbers, round + WARM_UP);
+                for (int round = 0; round < warmUp + rounds; round++) {
+                    long copied = copyNanos(device, region, target, bytes);
+                    long moved = moveNanos(mover, region, numbers, target);
+                    Prompts.Spent sent = prompts.send(prefill, layout.layers(), numbers, round);
+                    all.add(new Round(copied, moved, sent));
                     // The copy of the next round writes what the parent still checks.
                     parent.readLine();
-                    if (round >= 0) {
-                        copy[round] = copied;
-                        kernel[round] = moved;
-                        transfer[round] = sent;
-                        share[round] = sent / copied;
-                    }
                 }
             }
-            System.out.printf(
-                    Locale.ROOT,
-                    "%s %8.1f %7.1f GB/s %7.1f GB/s %7.1f GB/s %7.2f%n",
-                    one.columns(),
-                    prompts.count() * bytes / 1e6,
-                    Figures.median(copy),
-                    Figures.median(kernel),
-                    Figures.median(transfer),
-                    Figures.median(share));
+            print(one, prompts.count() * bytes, all);
         }
+    }
+
+    /** What a round took, in nanoseconds. */
+    private record Round(long copy, long kernel, Prompts.Spent transfer) {}
+
+    /** The rounds behind the warm-up in one line, where their time goes in another, beside that of the first rounds. */
+    private void print(TransferCase one, long bytes, List<Round> all) {
+        List<Round> warm = all.subList(warmUp, all.size());
+        System.out.printf(
+                Locale.ROOT,
+                "%s %8.1f %7.1f GB/s %7.1f GB/s %7.1f GB/s %7.2f%n",
+                one.columns(),
+                bytes / 1e6,
+                bytes / median(warm, Round::copy),
+                bytes / median(warm, Round::kernel),
+                bytes / median(warm, round -> round.transfer.whole()),
+                median(warm, round -> 1e6 * round.copy / round.transfer.whole()) / 1e6);
+        stages("warm", warm);
+        int cold = Math.min(3, warmUp);
+        for (int round = 0; round < cold; round++) {
+            stages("round " + (round + 1), all.subList(round, round + 1));
+        }
+    }
+
+    private static void stages(String name, List<Round> rounds) {
+        System.out.printf(
+                Locale.ROOT,
+                "  %-8s ms: copy %.2f, kernel %.2f, transfer %.2f: until begun %.2f, calls %.2f, handing over %.2f, resting"
+                        + " %.2f, last confirmation %.2f%n",
+                name,
+                median(rounds, Round::copy) / 1e6,
+                median(rounds, Round::kernel) / 1e6,
+                median(rounds, round -> round.transfer.whole()) / 1e6,
+                median(rounds, round -> round.transfer.untilBegun()) / 1e6,
+                median(rounds, round -> round.transfer.calls()) / 1e6,
+                median(rounds, round -> round.transfer.handing()) / 1e6,
+                median(rounds, round -> round.transfer.resting()) / 1e6,
+                median(rounds, round -> round.transfer.confirming()) / 1e6);
+    }
+
+    private static double median(List<Round> rounds, ToDoubleFunction<Round> figure) {
+        return Figures.median(rounds.stream().mapToDouble(figure).toArray());
     }
 
     /** As many bytes as all prompts have, in one copy a prompt; over the memory in front, which the next round writes. */

@@ -4,6 +4,7 @@ import dev.baton.engine.disagg.transfer.AuxRecord;
 import dev.baton.engine.disagg.transfer.KvPoll;
 import dev.baton.engine.disagg.transfer.KvReceiver;
 import dev.baton.engine.disagg.transfer.KvSender;
+import dev.baton.engine.disagg.transfer.SendTimes;
 import dev.baton.engine.disagg.transfer.SocketDecodeTransfer;
 import dev.baton.engine.disagg.transfer.SocketPrefillTransfer;
 import dev.baton.engine.request.EngineRequest.Bootstrap;
@@ -50,8 +51,25 @@ record Prompts(int count, long pollNanos) {
         }
     }
 
+    /**
+     * Where a round's time goes, in nanoseconds.
+     *
+     * @param whole from the first page of the first prompt to the confirmation of the last
+     * @param untilBegun until the sending thread has handed the first pages over
+     * @param calls in the caller's {@link KvSender#send} and finish
+     * @param handing of the sending thread, in handing pages over
+     * @param resting of the sending thread, in waiting for pages under way
+     * @param confirming from the last room's end, as written, to its confirmation
+     */
+    record Spent(long whole, long untilBegun, long calls, long handing, long resting, long confirming) {}
+
     /** On the prefill side: nanoseconds from the first page of the first prompt to the confirmation of the last. */
     long sendNanos(SocketPrefillTransfer prefill, int layers, int[] pages, int round) throws IOException {
+        return send(prefill, layers, pages, round).whole;
+    }
+
+    /** On the prefill side: a round. */
+    Spent send(SocketPrefillTransfer prefill, int layers, int[] pages, int round) throws IOException {
         List<KvSender> senders = new ArrayList<>();
         for (int prompt = 0; prompt < count; prompt++) {
             senders.add(prefill.open(room(round, prompt)));
@@ -61,6 +79,7 @@ record Prompts(int count, long pollNanos) {
                 LockSupport.parkNanos(100_000);
             }
         }
+        prefill.times().take();
         long start = System.nanoTime();
         for (KvSender sender : senders) {
             for (int layer = 0; layer < layers; layer++) {
@@ -68,6 +87,7 @@ record Prompts(int count, long pollNanos) {
             }
             sender.finish(new AuxRecord(1, 0, null));
         }
+        long called = System.nanoTime();
         for (KvSender sender : senders) {
             while (!sender.poll().isFinal()) {
                 if (pollNanos == 0) {
@@ -77,12 +97,19 @@ record Prompts(int count, long pollNanos) {
                 }
             }
         }
-        long nanos = System.nanoTime() - start;
+        long end = System.nanoTime();
+        SendTimes.Taken times = prefill.times().take();
         for (KvSender sender : senders) {
             requireSuccess(sender.poll(), sender.room(), sender.failure());
             sender.close();
         }
-        return nanos;
+        return new Spent(
+                end - start,
+                times.firstBegunNanos() - start,
+                called - start,
+                times.beginNanos(),
+                times.restNanos(),
+                end - times.lastEndNanos());
     }
 
     private static void requireSuccess(KvPoll state, long room, @Nullable String failure) throws IOException {

@@ -50,6 +50,7 @@ final class Calls {
     static final MethodHandle STREAM_CREATE = DRIVER.function("cuStreamCreate", ADDRESS, JAVA_INT);
     static final MethodHandle STREAM_DESTROY = DRIVER.function("cuStreamDestroy_v2", JAVA_LONG);
     static final MethodHandle STREAM_SYNCHRONIZE = DRIVER.function("cuStreamSynchronize", JAVA_LONG);
+    static final MethodHandle STREAM_QUERY = DRIVER.function("cuStreamQuery", JAVA_LONG);
     static final MethodHandle STREAM_CREATE_PRIORITY =
             DRIVER.function("cuStreamCreateWithPriority", ADDRESS, JAVA_INT, JAVA_INT);
     static final MethodHandle STREAM_PRIORITIES = DRIVER.function("cuCtxGetStreamPriorityRange", ADDRESS, ADDRESS);

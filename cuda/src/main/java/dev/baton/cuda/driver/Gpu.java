@@ -18,6 +18,7 @@ public final class Gpu implements AutoCloseable {
     private static final int ATTRIBUTE_MINOR = 76;
     private static final int ATTRIBUTE_SHARED_OPT_IN = 97;
     private static final int STREAM_NON_BLOCKING = 1;
+    private static final int NOT_READY = 600;
     private static final int CAPTURE_THREAD_LOCAL = 1;
 
     private final GpuInfo info;
@@ -221,6 +222,20 @@ public final class Gpu implements AutoCloseable {
     /** Waits until the stream has done everything; errors of kernels appear here. */
     public void synchronize() {
         Cuda.run("cuStreamSynchronize", () -> (int) Calls.STREAM_SYNCHRONIZE.invokeExact(stream));
+    }
+
+    /** Whether the stream has done everything, without a wait; errors of kernels appear here. */
+    public boolean isIdle() {
+        int code;
+        try {
+            code = (int) Calls.STREAM_QUERY.invokeExact(stream);
+        } catch (Throwable e) {
+            throw new TensorException(TensorException.Code.FAULT, "cuStreamQuery: " + e, e);
+        }
+        if (code != 0 && code != NOT_READY) {
+            throw Cuda.failure("cuStreamQuery", code);
+        }
+        return code == 0;
     }
 
     /** Opens or closes the range that an outside profiler waits for. */

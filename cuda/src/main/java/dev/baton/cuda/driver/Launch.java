@@ -71,6 +71,14 @@ public final class Launch {
         return this;
     }
 
+    /** An array of 64-bit values in a structure. */
+    public Launch put(long[] values) {
+        used = (used + 7) / 8 * 8;
+        MemorySegment.copy(values, 0, packed, ValueLayout.JAVA_LONG, used, values.length);
+        used += 8 * values.length;
+        return this;
+    }
+
     public Launch put(int value) {
         packed.set(ValueLayout.JAVA_INT, used, value);
         used += 4;

@@ -1,7 +1,7 @@
 // Pages between two memories that the device reaches: its own, a peer's over NVLink, page-locked memory of the host.
 // Page pages[i] of memory from[b] becomes page pages[count + i] of memory to[b]; blocks of one y share memory b.
 
-const int MOST_BUFFERS = 64;
+const int MOST_BUFFERS = 128;
 
 struct Memories {
     const char* from[MOST_BUFFERS];

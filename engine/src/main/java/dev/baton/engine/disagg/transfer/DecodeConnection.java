@@ -122,6 +122,9 @@ final class DecodeConnection {
             ready.complete(this);
             for (Frame frame = connected.read(); frame != null; frame = connected.read()) {
                 handle(connected, frame);
+                if (!connected.hasInput()) {
+                    connected.flush();
+                }
             }
         } catch (IOException | RuntimeException e) {
             reason = String.valueOf(e.getMessage());
@@ -217,8 +220,9 @@ final class DecodeConnection {
                 AuxRecord aux = AuxRecord.decode(frame.body());
                 // Orders what the peer wrote in this memory before what is read from it from now on.
                 VarHandle.fullFence();
-                if (room != null) {
-                    room.done(this, sent, aux);
+                if (room != null && room.done(this, sent, aux)) {
+                    // At once, without another thread's wake-up; leaves when no frame is waiting to be read.
+                    from.write(FrameType.RECEIVED, frame.room(), FrameChannel.body(0));
                 }
             }
             case FAILED -> {

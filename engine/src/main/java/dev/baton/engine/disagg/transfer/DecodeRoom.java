@@ -173,17 +173,17 @@ final class DecodeRoom implements KvReceiver {
         return null;
     }
 
-    /** A prefill rank has sent everything. */
-    void done(DecodeConnection connection, long sentBytes, AuxRecord record) {
+    /** A prefill rank has sent everything; true when that is to be confirmed. */
+    boolean done(DecodeConnection connection, long sentBytes, AuxRecord record) {
         String problem = null;
         synchronized (this) {
             Pair pair = pair(connection);
             if (pair == null) {
-                return;
+                return false;
             }
             pair.quiet = true;
             if (state.isFinal()) {
-                return;
+                return false;
             }
             long expected = connection.pageBytes() * pages.length;
             long received = connection.isDirect() ? sentBytes : pair.receivedBytes;
@@ -201,9 +201,8 @@ final class DecodeRoom implements KvReceiver {
         }
         if (problem != null) {
             fail(problem, null);
-        } else {
-            connection.send(FrameType.RECEIVED, room(), FrameChannel.body(0));
         }
+        return problem == null;
     }
 
     /** The prefill server says that nothing of this room follows. */

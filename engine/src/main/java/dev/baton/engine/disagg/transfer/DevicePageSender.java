@@ -7,8 +7,10 @@ import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.time.Duration;
+import java.util.ArrayDeque;
 import java.util.Arrays;
 import java.util.BitSet;
+import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
@@ -18,10 +20,12 @@ import org.jspecify.annotations.Nullable;
  * and sent as DATA frames. A layer's pages are sent when the device has passed the mark behind them.
  */
 final class DevicePageSender implements PageSender {
-    /** Under way at once: enough to hide launches, little enough that the end of a room is told soon. */
-    private static final long MOST_BEGUN_BYTES = 256 << 20;
-    /** Layers that are written already are gathered to launches of about this size. */
-    private static final long LAUNCH_BYTES = 32 << 20;
+    /** Under way at once: enough to hide launches, little enough that a room that failed is left soon. */
+    private static final long MOST_BEGUN_BYTES = 1L << 30;
+    /** Layers that are written already are gathered to launches of this size at most. */
+    private static final long LAUNCH_BYTES = 256 << 20;
+    /** While fewer launches are under way, the next one waits for no company. */
+    private static final int LAUNCHES = 2;
 
     private static final long POLL_NANOS = 20_000;
 
@@ -36,12 +40,22 @@ final class DevicePageSender implements PageSender {
     /** One a travelling buffer. */
     private final PageShape[] shapes;
 
+    private final List<PageShape> shapesOnce;
+    /** The buffers of each layer of the model. */
+    private final int[][] ofLayer;
+
+    private final int[] alike;
+
     private @Nullable Listed listed;
     /** A job whose pages wait for a launch, with the buffers of it and of those like it. */
     private PrefillConnection.@Nullable Pages gathered;
 
     private final BitSet places = new BitSet();
     private long gatheredBytes;
+    /** The mover's marks behind launches under way, the oldest first. */
+    private final ArrayDeque<Long> marks = new ArrayDeque<>();
+
+    private long launched;
 
     /** Pages of a job and those like it. */
     private record Listed(PrefillConnection.Pages job, PageMover.PageList list) {}
@@ -60,6 +74,9 @@ final class DevicePageSender implements PageSender {
         this.deadline = deadline;
         this.shapes =
                 Arrays.stream(buffers.copies()).map(PageCopy::betweenCaches).toArray(PageShape[]::new);
+        this.shapesOnce = Arrays.stream(shapes).distinct().toList();
+        this.alike = new int[shapes.length];
+        this.ofLayer = buffers.ofLayer();
         long largest = Arrays.stream(buffers.copies())
                 .mapToLong(PageCopy::pageBytes)
                 .max()
@@ -110,16 +127,15 @@ final class DevicePageSender implements PageSender {
             launch();
         }
         gathered = job;
-        PageCopy[] copies = buffers.copies();
         long bytes = 0;
-        for (int buffer = 0; buffer < copies.length; buffer++) {
-            if (buffers.isOf(job, buffer)) {
+        for (int layer = Math.max(0, job.fromLayer()); layer < Math.min(job.toLayer(), ofLayer.length); layer++) {
+            for (int buffer : ofLayer[layer]) {
                 places.set(buffer);
-                bytes += copies[buffer].pageBytes() * job.pages().length;
+                bytes += buffers.copies()[buffer].pageBytes() * job.pages().length;
             }
         }
         gatheredBytes += bytes;
-        if (gatheredBytes >= LAUNCH_BYTES) {
+        if (gatheredBytes >= LAUNCH_BYTES || underWay() < LAUNCHES) {
             launch();
         }
         return bytes;
@@ -132,21 +148,48 @@ final class DevicePageSender implements PageSender {
             return;
         }
         PageMover.PageList pages = list(job);
-        while (!places.isEmpty()) {
-            PageShape shape = shapes[places.nextSetBit(0)];
-            int[] alike = places.stream()
-                    .filter(buffer -> shapes[buffer].equals(shape))
-                    .toArray();
-            MemorySegment[] from = new MemorySegment[alike.length];
-            MemorySegment[] to = new MemorySegment[alike.length];
-            for (int i = 0; i < alike.length; i++) {
+        for (PageShape shape : shapesOnce) {
+            int count = 0;
+            for (int buffer = places.nextSetBit(0); buffer >= 0; buffer = places.nextSetBit(buffer + 1)) {
+                if (shapes[buffer].equals(shape)) {
+                    alike[count++] = buffer;
+                }
+            }
+            MemorySegment[] from = new MemorySegment[count];
+            MemorySegment[] to = new MemorySegment[count];
+            for (int i = 0; i < count; i++) {
                 from[i] = buffers.sources()[alike[i]];
                 to[i] = buffers.targets()[alike[i]];
-                places.clear(alike[i]);
             }
             mover.move(shape, pages, from, to);
         }
+        places.clear();
         gatheredBytes = 0;
+        marks.add(mover.mark());
+        launched++;
+    }
+
+    /** Launches that the device has not done yet. */
+    private int underWay() {
+        while (!marks.isEmpty() && mover.hasPassed(marks.element())) {
+            marks.remove();
+        }
+        return marks.size();
+    }
+
+    @Override
+    public long flight() {
+        return places.isEmpty() ? launched : launched + 1;
+    }
+
+    @Override
+    public boolean hasLanded(long flight) {
+        return flight <= launched - underWay();
+    }
+
+    @Override
+    public void push() {
+        launch();
     }
 
     /** The job's pages; the layers of a chunk, one after the other, have the same. */
@@ -169,6 +212,7 @@ final class DevicePageSender implements PageSender {
             gatheredBytes = 0;
             places.clear();
             mover.finish();
+            marks.clear();
         }
     }
 

@@ -194,6 +194,11 @@ final class FrameChannel implements AutoCloseable {
         return new Frame(type, header.getLong(8), body, payloadBytes);
     }
 
+    /** Whether the next frame has begun to arrive, so that reading it hardly waits. On the reading thread. */
+    boolean hasInput() {
+        return in.hasRemaining();
+    }
+
     /** Fills {@code buffers[0..count)} from the payload. */
     void readPayload(ByteBuffer[] buffers, int count) throws IOException {
         readingSince = System.nanoTime();

@@ -60,6 +60,21 @@ final class HostPageSender implements PageSender {
     }
 
     @Override
+    public long flight() {
+        return 0;
+    }
+
+    @Override
+    public boolean hasLanded(long flight) {
+        return true;
+    }
+
+    @Override
+    public void push() {
+        // Nothing waits.
+    }
+
+    @Override
     public void finish() {
         // Each job is done when it has begun.
     }

@@ -4,13 +4,14 @@ import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.stream.IntStream;
 
 /** Moves pages of one prefill rank to one decode rank: into its memory, or as DATA frames. Used by the writing thread. */
 sealed interface PageSender extends AutoCloseable permits HostPageSender, DevicePageSender {
     /** Bytes of one page over all travelling buffers. */
     long pageBytes();
 
-    /** Begun bytes from which on {@link #finish} must come before another job; 0 where each job is finished by itself. */
+    /** Bytes under way from which on nothing is begun before some have landed; 0 where each job is done when it has begun. */
     long mostBegunBytes();
 
     /** Whether the pages of a job are written already, so that beginning it waits for nothing. */
@@ -22,6 +23,15 @@ sealed interface PageSender extends AutoCloseable permits HostPageSender, Device
      * @return bytes
      */
     long begin(PrefillConnection.Pages job, AtomicBoolean stop) throws IOException;
+
+    /** The number of the flight with which everything begun so far lands; numbers grow. */
+    long flight();
+
+    /** Whether everything of this flight and those before has left this side's memory and is where it belongs or on its way. */
+    boolean hasLanded(long flight);
+
+    /** Sends off what waits for company. */
+    void push();
 
     /** Waits until everything that was begun has left this side's memory and is where it belongs or on its way there. */
     void finish();
@@ -62,6 +72,22 @@ sealed interface PageSender extends AutoCloseable permits HostPageSender, Device
         boolean isOf(PrefillConnection.Pages job, int i) {
             int layer = part.layer(i);
             return layer >= job.fromLayer() && layer < job.toLayer();
+        }
+
+        /** Which buffers travel of each layer of the model, up to the last that travels. */
+        int[][] ofLayer() {
+            int layers = 0;
+            for (int i = 0; i < copies.length; i++) {
+                layers = Math.max(layers, part.layer(i) + 1);
+            }
+            int[][] found = new int[layers][];
+            for (int layer = 0; layer < layers; layer++) {
+                int wanted = layer;
+                found[layer] = IntStream.range(0, copies.length)
+                        .filter(i -> part.layer(i) == wanted)
+                        .toArray();
+            }
+            return found;
         }
 
         /** Bytes of one page over all buffers. */

@@ -3,17 +3,13 @@ package dev.baton.engine.disagg.transfer;
 import dev.baton.engine.disagg.transfer.FrameChannel.Frame;
 import java.io.IOException;
 import java.lang.System.Logger.Level;
-import java.lang.invoke.VarHandle;
 import java.nio.ByteBuffer;
 import java.time.Duration;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
-import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.TimeUnit;
+import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.jspecify.annotations.Nullable;
 
@@ -28,7 +24,7 @@ final class PrefillConnection {
 
     private final SocketPrefillTransfer owner;
     private final FrameChannel channel;
-    private final BlockingQueue<Job> queue = new ArrayBlockingQueue<>(QUEUE_JOBS);
+    private final BlockingQueue<Job> queue = new LinkedBlockingQueue<>(QUEUE_JOBS);
     private final Map<Long, PrefillRoom> rooms = new ConcurrentHashMap<>();
     private final AtomicBoolean closing = new AtomicBoolean();
     private final long acceptedNanos = System.nanoTime();
@@ -76,7 +72,7 @@ final class PrefillConnection {
     }
 
     void start() {
-        Thread.ofVirtual().name("kv-prefill-reader").start(this::read);
+        Thread.ofPlatform().daemon().name("kv-prefill-reader").start(this::read);
     }
 
     int rank() {
@@ -265,17 +261,9 @@ final class PrefillConnection {
 
     private void writeJobs() {
         String reason = "closed";
+        PageSender sender = agreed().sender;
         try {
-            while (!closing.get()) {
-                Job job = queue.poll();
-                if (job == null) {
-                    channel.flush();
-                    job = queue.poll(200, TimeUnit.MILLISECONDS);
-                }
-                if (job != null) {
-                    run(job);
-                }
-            }
+            new SendLoop(this, queue, channel, sender, closing, owner.times(), owner.options().waitingTimeout()).run();
         } catch (IOException | RuntimeException e) {
             reason = "sending to it failed: " + e.getMessage();
         } catch (InterruptedException e) {
@@ -283,90 +271,11 @@ final class PrefillConnection {
         } finally {
             fail(reason);
             try {
-                agreed().sender.close();
+                sender.close();
             } finally {
                 closeChannel();
             }
         }
-    }
-
-    private void run(Job job) throws IOException {
-        switch (job) {
-            case Pages pages -> send(pages);
-            case Done done -> done(done);
-            case End end -> {
-                channel.flush();
-                fail("shut down");
-            }
-            case Control control -> channel.write(control.type, control.room, FrameChannel.text(control.text));
-        }
-    }
-
-    /**
-     * Sends these pages, together with those behind them in the queue that are written already, and tells the rooms that
-     * end among them.
-     */
-    private void send(Pages first) throws IOException {
-        PageSender sender = agreed().sender;
-        List<Begun> begun = new ArrayList<>();
-        List<Done> ended = new ArrayList<>();
-        long bytes = 0;
-        try {
-            for (Job job = first; job != null; job = bytes < sender.mostBegunBytes() ? nextReady(sender) : null) {
-                if (job instanceof Pages pages && pages.room.beginCopy()) {
-                    Begun one = new Begun(pages);
-                    begun.add(one);
-                    one.bytes = sender.begin(pages, closing);
-                    bytes += one.bytes;
-                } else if (job instanceof Done done) {
-                    ended.add(done);
-                }
-            }
-        } finally {
-            try {
-                sender.finish();
-            } finally {
-                begun.forEach(one -> one.pages.room.endCopy(one.pages.target, one.pages.pass, one.bytes));
-            }
-        }
-        for (Done done : ended) {
-            done(done);
-        }
-    }
-
-    /** A job under way. */
-    private static final class Begun {
-        private final Pages pages;
-        private long bytes;
-
-        Begun(Pages pages) {
-            this.pages = pages;
-        }
-    }
-
-    /** Takes what can follow pages under way without a wait: pages that are written, and the ends of rooms. */
-    private @Nullable Job nextReady(PageSender sender) {
-        Job head = queue.peek();
-        boolean follows = head instanceof Done || head instanceof Pages pages && sender.isReady(pages);
-        return follows ? queue.remove() : null;
-    }
-
-    private void done(Done done) throws IOException {
-        if (done.room.isFailed()) {
-            return;
-        }
-        long expected = agreed().sender.pageBytes() * done.target.pages.length;
-        long sent = done.target.passBytes();
-        if (sent != expected) {
-            done.room.fail("sent " + sent + " bytes of the " + expected + " that the decode server reserved", null);
-            return;
-        }
-        // Orders the copies before the message that tells the decode server to read them.
-        VarHandle.fullFence();
-        ByteBuffer aux = done.aux.encode();
-        ByteBuffer body = FrameChannel.body(8 + aux.remaining());
-        body.putLong(done.target.allBytes()).put(aux).flip();
-        channel.write(FrameType.DONE, done.room.room(), body);
     }
 
     /**

@@ -26,6 +26,7 @@ public final class SocketPrefillTransfer implements PrefillTransfer {
     private final InetSocketAddress address;
     private final Map<Long, PrefillRoom> rooms = new ConcurrentHashMap<>();
     private final Set<PrefillConnection> connections = ConcurrentHashMap.newKeySet();
+    private final SendTimes times = new SendTimes();
     private final Thread janitor;
     private volatile boolean closed;
 
@@ -99,6 +100,11 @@ public final class SocketPrefillTransfer implements PrefillTransfer {
 
     KvRegions regions() {
         return regions;
+    }
+
+    /** Where the sending threads spend their time. */
+    public SendTimes times() {
+        return times;
     }
 
     boolean isClosed() {

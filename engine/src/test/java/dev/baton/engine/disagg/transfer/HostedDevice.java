@@ -76,6 +76,8 @@ final class HostedDevice implements DeviceExchange {
     private final class Mover implements PageMover {
         private final List<Runnable> queued = new ArrayList<>();
         private final Arena arena = Arena.ofShared();
+        private long marked;
+        private long moved;
 
         @Override
         public MemorySegment open(SharedDeviceMemory peer) {
@@ -127,7 +129,22 @@ final class HostedDevice implements DeviceExchange {
         }
 
         @Override
+        public long mark() {
+            return ++marked;
+        }
+
+        /** Moves everything that is queued: a mark may be passed together with later ones. */
+        @Override
+        public boolean hasPassed(long mark) {
+            if (mark > moved) {
+                finish();
+            }
+            return true;
+        }
+
+        @Override
         public void finish() {
+            moved = marked;
             mostTogether.accumulateAndGet(queued.size(), Math::max);
             if (!fault.isEmpty()) {
                 queued.clear();
