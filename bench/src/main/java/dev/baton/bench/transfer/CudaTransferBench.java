@@ -45,7 +45,7 @@ import java.util.function.ToDoubleFunction;
  * last confirmation. Both rates count the bytes of KV once.
  *
  * <pre>
- * CudaTransferBench [--prefill-gpu N] [--decode-gpu N] [--prompts N] [--tokens N] [--rounds N] [--warm-up N] [--backend SHM|TCP]
+ * CudaTransferBench [--prefill-gpu N] [--decode-gpu N] [--prompts N] [--tokens N] [--rounds N] [--warm-up N] [--cases 0,1,...]
  * </pre>
  */
 public final class CudaTransferBench {
@@ -98,11 +98,12 @@ public final class CudaTransferBench {
                 "kernel",
                 "transfer",
                 "share");
-        int named = options.indexOf("--backend");
-        String backend = named < 0 ? "" : options.get(named + 1);
-        for (TransferCase one : CASES) {
-            if (backend.isEmpty() || one.backend().name().equals(backend)) {
-                bench.decode(one, options);
+        int named = options.indexOf("--cases");
+        List<String> wanted =
+                named < 0 ? List.of() : List.of(options.get(named + 1).split(",", -1));
+        for (int i = 0; i < CASES.size(); i++) {
+            if (named < 0 || wanted.contains(Integer.toString(i))) {
+                bench.decode(CASES.get(i), options);
             }
         }
     }
@@ -291,17 +292,17 @@ public final class CudaTransferBench {
     private static void stages(String name, List<Round> rounds) {
         System.out.printf(
                 Locale.ROOT,
-                "  %-8s ms: copy %.2f, kernel %.2f, transfer %.2f: until begun %.2f, calls %.2f, handing over %.2f, resting"
-                        + " %.2f, last confirmation %.2f%n",
+                "  %-8s ms: copy %.2f, kernel %.2f, transfer %.2f: until begun %.2f, until all has arrived %.2f, last"
+                        + " confirmation %.2f; within: calls %.2f, launches %.2f%n",
                 name,
                 median(rounds, Round::copy) / 1e6,
                 median(rounds, Round::kernel) / 1e6,
                 median(rounds, round -> round.transfer.whole()) / 1e6,
                 median(rounds, round -> round.transfer.untilBegun()) / 1e6,
+                median(rounds, round -> round.transfer.moving()) / 1e6,
+                median(rounds, round -> round.transfer.confirming()) / 1e6,
                 median(rounds, round -> round.transfer.calls()) / 1e6,
-                median(rounds, round -> round.transfer.handing()) / 1e6,
-                median(rounds, round -> round.transfer.resting()) / 1e6,
-                median(rounds, round -> round.transfer.confirming()) / 1e6);
+                median(rounds, round -> round.transfer.handing()) / 1e6);
     }
 
     private static double median(List<Round> rounds, ToDoubleFunction<Round> figure) {

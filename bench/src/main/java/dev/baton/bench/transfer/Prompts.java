@@ -58,10 +58,10 @@ record Prompts(int count, long pollNanos) {
      * @param untilBegun until the sending thread has handed the first pages over
      * @param calls in the caller's {@link KvSender#send} and finish
      * @param handing of the sending thread, in handing pages over
-     * @param resting of the sending thread, in waiting for pages under way
-     * @param confirming from the last room's end, as written, to its confirmation
+     * @param moving from there until the last room's pages have arrived
+     * @param confirming from there to that room's confirmation
      */
-    record Spent(long whole, long untilBegun, long calls, long handing, long resting, long confirming) {}
+    record Spent(long whole, long untilBegun, long calls, long handing, long moving, long confirming) {}
 
     /** On the prefill side: nanoseconds from the first page of the first prompt to the confirmation of the last. */
     long sendNanos(SocketPrefillTransfer prefill, int layers, int[] pages, int round) throws IOException {
@@ -108,7 +108,7 @@ record Prompts(int count, long pollNanos) {
                 times.firstBegunNanos() - start,
                 called - start,
                 times.beginNanos(),
-                times.restNanos(),
+                times.lastEndNanos() - times.firstBegunNanos(),
                 end - times.lastEndNanos());
     }
 

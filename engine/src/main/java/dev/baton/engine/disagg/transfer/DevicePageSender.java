@@ -17,7 +17,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Pages of a device's memory: written by the device into the decode rank's device memory, or packed by it into host memory
- * and sent as DATA frames. A layer's pages are sent when the device has passed the mark behind them.
+ * and sent as DATA frames. A layer's pages are sent when the device has passed the mark behind them; a mark of the mover behind
+ * each launch tells when they have arrived, so that the device is never drained.
  */
 final class DevicePageSender implements PageSender {
     /** Under way at once: enough to hide launches, little enough that a room that failed is left soon. */

@@ -263,7 +263,15 @@ final class PrefillConnection {
         String reason = "closed";
         PageSender sender = agreed().sender;
         try {
-            new SendLoop(this, queue, channel, sender, closing, owner.times(), owner.options().waitingTimeout()).run();
+            new SendLoop(
+                            this,
+                            queue,
+                            channel,
+                            sender,
+                            closing,
+                            owner.times(),
+                            owner.options().waitingTimeout())
+                    .run();
         } catch (IOException | RuntimeException e) {
             reason = "sending to it failed: " + e.getMessage();
         } catch (InterruptedException e) {

@@ -126,7 +126,6 @@ final class SendLoop {
         } else {
             LockSupport.parkNanos(POLL_NANOS);
         }
-        times.rested(now, System.nanoTime());
     }
 
     private void take(Job job) throws IOException {
@@ -165,8 +164,8 @@ final class SendLoop {
             }
         }
         if (ended) {
-            channel.flush();
             times.ended(System.nanoTime());
+            channel.flush();
         }
     }
 

@@ -58,6 +58,12 @@ class DevicePagesTest {
         return new Room(sender, receiver);
     }
 
+    private void awaitUnderWay(int memories) {
+        await().atMost(Duration.ofSeconds(10))
+                .pollInterval(Duration.ofMillis(1))
+                .until(() -> prefillDevice.markedMemories.get() == memories);
+    }
+
     private void sendLayers(Pair pair, KvSender sender, int fromLayer, int toLayer) {
         for (int layer = fromLayer; layer < toLayer; layer++) {
             long mark = pair.source().getFirst().mark();
@@ -88,6 +94,46 @@ class DevicePagesTest {
             prefillDevice.passed.set(4);
             requireArrival(room, 7);
             assertThat(prefillDevice.mostTogether.get()).isBetween(1, 3);
+        }
+    }
+
+    @Test
+    void theEndOfARoomIsToldWhilePagesBehindItAreUnderWay() {
+        prefillDevice.moved.set(0);
+        try (Pair pair = pair(TransferBackend.SHM, prefillDevice.source(from), decodeDevice.target(to));
+                Room first = open(pair, 20);
+                Room second = open(pair, 21)) {
+            sendLayers(pair, first.sender, 0, 4);
+            first.sender.finish(new AuxRecord(1, 0, null));
+            awaitUnderWay(LAYOUT.buffers().size());
+            int ofFirst = prefillDevice.moverMarks.get();
+            sendLayers(pair, second.sender, 0, 4);
+            awaitUnderWay(2 * LAYOUT.buffers().size());
+            assertThat(first.receiver.poll()).isEqualTo(KvPoll.TRANSFERRING);
+            prefillDevice.moved.set(ofFirst);
+            Pair.awaitState(first.receiver, KvPoll.SUCCESS);
+            Pair.awaitState(first.sender, KvPoll.SUCCESS);
+            assertThat(second.sender.sentBytes()).isZero();
+            prefillDevice.moved.set(Long.MAX_VALUE);
+            requireArrival(second, 21);
+            assertThat(first.receiver.aux()).isEqualTo(new AuxRecord(1, 0, null));
+        }
+    }
+
+    @Test
+    void aRoomThatFailsWhileItsPagesAreUnderWayIsReleasedWhenTheyHaveArrived() {
+        prefillDevice.moved.set(0);
+        try (Pair pair = pair(TransferBackend.SHM, prefillDevice.source(from), decodeDevice.target(to));
+                Room room = open(pair, 22)) {
+            sendLayers(pair, room.sender, 0, 4);
+            awaitUnderWay(LAYOUT.buffers().size());
+            room.receiver.abort("the client has gone");
+            Pair.awaitState(room.sender, KvPoll.FAILED);
+            assertThat(room.sender.released()).isFalse();
+            assertThat(room.receiver.released()).isFalse();
+            prefillDevice.moved.set(Long.MAX_VALUE);
+            Pair.awaitReleased(room.receiver);
+            Pair.awaitReleased(room.sender);
         }
     }
 

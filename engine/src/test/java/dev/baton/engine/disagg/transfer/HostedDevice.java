@@ -16,13 +16,19 @@ import java.util.concurrent.atomic.AtomicLong;
 
 /**
  * A device whose memory is the host's, for the ways that pages take between devices. As on a real one nothing has moved
- * before {@link PageMover#finish}, and a mark is passed when the device says so.
+ * before it is asked for, and a mark is passed when the device says so.
  */
 final class HostedDevice implements DeviceExchange {
     /** Marks are passed at once up to here. */
     final AtomicLong passed = new AtomicLong(Long.MAX_VALUE);
 
     final AtomicLong marks = new AtomicLong();
+    /** Movers have passed their marks up to here, when they are asked. */
+    final AtomicLong moved = new AtomicLong(Long.MAX_VALUE);
+    /** Marks of movers, and memories that are moved before them. */
+    final AtomicInteger moverMarks = new AtomicInteger();
+
+    final AtomicInteger markedMemories = new AtomicInteger();
     final AtomicInteger openMovers = new AtomicInteger();
     /** Moves that one {@link PageMover#finish} waited for, at most. */
     final AtomicInteger mostTogether = new AtomicInteger();
@@ -76,8 +82,11 @@ final class HostedDevice implements DeviceExchange {
     private final class Mover implements PageMover {
         private final List<Runnable> queued = new ArrayList<>();
         private final Arena arena = Arena.ofShared();
-        private long marked;
-        private long moved;
+        /** How many moves were queued before each mark. */
+        private final List<Integer> behind = new ArrayList<>();
+
+        private int done;
+        private int memories;
 
         @Override
         public MemorySegment open(SharedDeviceMemory peer) {
@@ -107,6 +116,7 @@ final class HostedDevice implements DeviceExchange {
         @Override
         public void move(PageShape shape, PageList pages, MemorySegment[] from, MemorySegment[] to) {
             Numbers numbers = (Numbers) pages;
+            memories += from.length;
             queued.add(() -> {
                 PageShape joined = shape.joined();
                 for (int b = 0; b < from.length; b++) {
@@ -130,28 +140,41 @@ final class HostedDevice implements DeviceExchange {
 
         @Override
         public long mark() {
-            return ++marked;
+            behind.add(done + queued.size());
+            moverMarks.incrementAndGet();
+            markedMemories.addAndGet(memories);
+            memories = 0;
+            return behind.size();
         }
 
-        /** Moves everything that is queued: a mark may be passed together with later ones. */
         @Override
         public boolean hasPassed(long mark) {
-            if (mark > moved) {
-                finish();
+            if (mark > moved.get()) {
+                return false;
             }
+            run(behind.get((int) mark - 1) - done);
             return true;
         }
 
         @Override
         public void finish() {
-            moved = marked;
-            mostTogether.accumulateAndGet(queued.size(), Math::max);
+            run(queued.size());
+        }
+
+        private void run(int moves) {
+            if (moves <= 0) {
+                return;
+            }
+            mostTogether.accumulateAndGet(moves, Math::max);
+            List<Runnable> next = queued.subList(0, moves);
+            if (fault.isEmpty()) {
+                next.forEach(Runnable::run);
+            }
+            next.clear();
+            done += moves;
             if (!fault.isEmpty()) {
-                queued.clear();
                 throw new TensorException(TensorException.Code.FAULT, fault);
             }
-            queued.forEach(Runnable::run);
-            queued.clear();
         }
 
         @Override
