@@ -33,6 +33,7 @@ final class CudaOps implements Ops, AutoCloseable {
     private final CudaAttention attention;
     private final CudaExperts experts;
     private final SkinnyProduct skinny;
+    private final GatedProduct gatedProduct;
     private final CudaChoice choice;
     private final boolean fuses;
 
@@ -43,6 +44,7 @@ final class CudaOps implements Ops, AutoCloseable {
         this.operands = new Operands(device, launch, kernels);
         Scratch scratch = new Scratch(device);
         this.skinny = new SkinnyProduct(device.gpu().info(), launch, kernels, operands);
+        this.gatedProduct = new GatedProduct(device.gpu().info(), launch, kernels, operands);
         this.experts = new CudaExperts(
                 launch,
                 kernels,
@@ -392,6 +394,17 @@ final class CudaOps implements Ops, AutoCloseable {
     }
 
     @Override
+    public void gatedLinear(Tensor x, Weight weight, Tensor out) {
+        if (x.columns() != weight.inFeatures() || out.columns() != weight.outFeatures() || x.rows() != out.rows()) {
+            throw misfit(
+                    "gatedLinear", "x [T, in], weight [2 * inner, in], out [T, 2 * inner]", x, weight.matrix(), out);
+        }
+        if (!gatedProduct.multiply(x, weight, out)) {
+            Ops.super.gatedLinear(x, weight, out);
+        }
+    }
+
+    @Override
     public int fusedTokens(DType cacheType) {
         return fuses && cacheType == DType.BF16 ? SkinnyProduct.MOST_TOKENS : 0;
     }
@@ -430,6 +443,10 @@ final class CudaOps implements Ops, AutoCloseable {
     @Override
     public void finishRows(NormedRows rows, Tensor out) {
         skinny.finish(rows, out);
+    }
+
+    GatedProduct gatedProduct() {
+        return gatedProduct;
     }
 
     @Override

@@ -22,6 +22,8 @@ final class Kernels implements AutoCloseable {
         LATENT("latent.cu", 256),
         PRODUCT("product.cu", 256),
         SKINNY("skinny.cu", 128),
+        WIDE("wide.cu", 384),
+        TILES("tiles.cu", 384),
         GROUPED("grouped.cu", 256),
         GROUPED_F8("grouped_f8.cu", 256),
         EXPERTS("experts.cu", 256),
@@ -73,7 +75,7 @@ final class Kernels implements AutoCloseable {
         KernelModule module = modules.computeIfAbsent(
                 source, s -> gpu.load(cache.code(s.file, gpu.info().architecture())));
         boolean large = switch (source) {
-            case ATTENTION, FLASH, FLASH_HOPPER, LATENT, SKINNY, GROUPED, GROUPED_F8 -> true;
+            case ATTENTION, FLASH, FLASH_HOPPER, LATENT, SKINNY, WIDE, TILES, GROUPED, GROUPED_F8 -> true;
             case ELEMENTS, NORM, PRODUCT, EXPERTS, PAGES, SAMPLE, STEP -> false;
         };
         return module.kernel(name, threads, large ? mostSharedBytes() : 0);

@@ -27,6 +27,20 @@ public interface Ops {
     void linear(Tensor x, Weight weight, Tensor out);
 
     /**
+     * Gate and up projection of any rows and silu(gate) * up.
+     *
+     * @param x [T, in]
+     * @param weight [2 * inner, in]: gate, then up
+     * @param out [T, 2 * inner]; the result lies in the first half of each row, the rest holds nothing of meaning
+     */
+    default void gatedLinear(Tensor x, Weight weight, Tensor out) {
+        linear(x, weight, out);
+        int inner = out.columns() / 2;
+        Tensor gate = out.columnRange(0, inner);
+        siluMul(gate, out.columnRange(inner, inner), gate);
+    }
+
+    /**
      * A matrix a head: out[t * heads + h] = W[h] x[t * heads + h].
      *
      * @param x [T * heads, in], the heads of one token after the other
@@ -221,16 +235,13 @@ public interface Ops {
     }
 
     /**
-     * Gate and up projection and silu(gate) * up.
+     * {@link #gatedLinear} of the normed stream.
      *
      * @param weight [2 * inner, hidden]: gate, then up
      * @param out [T, 2 * inner]; the result lies in the first half of each row, the rest holds nothing of meaning
      */
     default void linearGated(NormedRows rows, Weight weight, Tensor out) {
-        linear(rows.scaled(), weight, out);
-        int inner = out.columns() / 2;
-        Tensor gate = out.columnRange(0, inner);
-        siluMul(gate, out.columnRange(inner, inner), gate);
+        gatedLinear(rows.scaled(), weight, out);
     }
 
     /**

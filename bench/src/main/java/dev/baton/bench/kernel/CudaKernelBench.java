@@ -26,6 +26,9 @@ import java.util.function.IntConsumer;
  */
 public final class CudaKernelBench {
     private static final int REPEATS = 15;
+    /** Tokens of a decode step at most: attention and the output head are measured up to here. */
+    private static final int MOST_DECODED = 512;
+
     /** Qwen2.5-3B, decoding at a context of 1,024. */
     static final int[] QWEN = {2048, 16, 2, 128, 11008, 151936, 1024, 36};
 
@@ -161,13 +164,11 @@ public final class CudaKernelBench {
         Tensor half = gated.columnRange(0, inner);
         Tensor q = projected.columnRange(0, heads * headDim);
         Tensor mixed = bf16(tokens, heads * headDim);
-        Tensor logits = device.allocate(DType.F32, tokens, vocabulary);
         Tensor best = device.allocate(DType.I32, tokens);
         List<Tensor> qkv = weights(all, hidden);
         List<Tensor> o = weights(hidden, heads * headDim);
         List<Tensor> up = weights(2L * inner, hidden);
         List<Tensor> down = weights(hidden, inner);
-        List<Tensor> head = weights(vocabulary, hidden);
         product("linear qkv", tokens, all, hidden, i -> ops.linear(rows.scaled(), Weight.of(of(qkv, i)), projected));
         product(
                 "linear o",
@@ -178,24 +179,24 @@ public final class CudaKernelBench {
         product("linear up", tokens, 2L * inner, hidden, i -> ops.linear(rows.scaled(), Weight.of(of(up, i)), gated));
         product("linear down", tokens, hidden, inner, i -> ops.linear(half, Weight.of(of(down, i)), rows.scaled()));
         product(
+                "gated linear",
+                tokens,
+                2L * inner,
+                hidden,
+                i -> ops.gatedLinear(rows.scaled(), Weight.of(of(up, i)), gated));
+        siluAndNorm(tokens, rows, norm, gated);
+        if (tokens > MOST_DECODED) {
+            return;
+        }
+        List<Tensor> head = weights(vocabulary, hidden);
+        Tensor logits = device.allocate(DType.F32, tokens, vocabulary);
+        product(
                 "linear head",
                 tokens,
                 vocabulary,
                 hidden,
                 i -> ops.linear(rows.scaled(), Weight.of(of(head, i)), logits));
         report("argmax", tokens, 4.0 * tokens * vocabulary, 0, i -> ops.argmax(logits, best));
-        report(
-                "silu mul",
-                tokens,
-                6.0 * tokens * inner,
-                0,
-                i -> ops.siluMul(half, gated.columnRange(inner, inner), half));
-        report(
-                "add norm",
-                tokens,
-                12.0 * tokens * hidden,
-                0,
-                i -> ops.addRmsNorm(rows.residual(), rows.scaled(), norm, 1e-6f, rows.scaled()));
         if (tokens <= ops.fusedTokens(DType.BF16)) {
             product(
                     "linear add o",
@@ -217,6 +218,22 @@ public final class CudaKernelBench {
                     i -> ops.linearAdd(half, Weight.of(of(down, i)), rows, norm));
         }
         attention(tokens, q, mixed);
+    }
+
+    private void siluAndNorm(int tokens, NormedRows rows, Tensor norm, Tensor gated) {
+        Tensor half = gated.columnRange(0, inner);
+        report(
+                "silu mul",
+                tokens,
+                6.0 * tokens * inner,
+                0,
+                i -> ops.siluMul(half, gated.columnRange(inner, inner), half));
+        report(
+                "add norm",
+                tokens,
+                12.0 * tokens * hidden,
+                0,
+                i -> ops.addRmsNorm(rows.residual(), rows.scaled(), norm, 1e-6f, rows.scaled()));
     }
 
     private void attention(int tokens, Tensor q, Tensor mixed) {

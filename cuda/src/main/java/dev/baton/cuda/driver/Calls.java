@@ -72,6 +72,20 @@ final class Calls {
     static final MethodHandle MODULE_FUNCTION = DRIVER.function("cuModuleGetFunction", ADDRESS, JAVA_LONG, ADDRESS);
     static final MethodHandle FUNCTION_ATTRIBUTE = DRIVER.function("cuFuncSetAttribute", JAVA_LONG, JAVA_INT, JAVA_INT);
     static final MethodHandle LAUNCH = DRIVER.function("cuLaunchKernelEx", ADDRESS, JAVA_LONG, ADDRESS, ADDRESS);
+    static final MethodHandle TENSOR_MAP = DRIVER.function(
+            "cuTensorMapEncodeTiled",
+            ADDRESS,
+            JAVA_INT,
+            JAVA_INT,
+            JAVA_LONG,
+            ADDRESS,
+            ADDRESS,
+            ADDRESS,
+            ADDRESS,
+            JAVA_INT,
+            JAVA_INT,
+            JAVA_INT,
+            JAVA_INT);
     static final MethodHandle PROFILER_START = DRIVER.function("cuProfilerStart");
     static final MethodHandle PROFILER_STOP = DRIVER.function("cuProfilerStop");
     static final MethodHandle CAPTURE_BEGIN = DRIVER.function("cuStreamBeginCapture_v2", JAVA_LONG, JAVA_INT);

@@ -18,6 +18,12 @@ public final class Launch {
     public static final int MOST_CLUSTER = 8;
 
     private static final int MOST_BYTES = 4096;
+    /**
+     * Where arguments begin in the constant bank of architectures with tensor maps (sm_90): boundaries of more than 16 bytes
+     * count from here, so a map that comes first lies 48 bytes behind the beginning.
+     */
+    private static final int PARAMETERS = 0x210;
+
     private static final long BUFFER_POINTER = 1;
     private static final long BUFFER_SIZE = 2;
 
@@ -37,7 +43,7 @@ public final class Launch {
     private static final int PROGRAMMATIC_SERIALIZATION = 6;
 
     private final int attributes;
-    private final MemorySegment packed = Arena.ofAuto().allocate(MOST_BYTES, 16);
+    private final MemorySegment packed = Arena.ofAuto().allocate(MOST_BYTES, TensorMap.ALIGNMENT);
     private final MemorySegment size = Arena.ofAuto().allocate(8, 8);
     private final MemorySegment extra = Arena.ofAuto().allocate(40, 8);
     private final MemorySegment config = Arena.ofAuto().allocate(CONFIG_BYTES, 8);
@@ -88,6 +94,15 @@ public final class Launch {
     public Launch put(float value) {
         packed.set(ValueLayout.JAVA_FLOAT, used, value);
         used += 4;
+        return this;
+    }
+
+    /** A {@code const __grid_constant__ TensorMap}. */
+    public Launch put(TensorMap map) {
+        int at = used + PARAMETERS;
+        used = (at + TensorMap.ALIGNMENT - 1) / TensorMap.ALIGNMENT * TensorMap.ALIGNMENT - PARAMETERS;
+        MemorySegment.copy(map.encoded(), 0, packed, used, TensorMap.BYTES);
+        used += TensorMap.BYTES;
         return this;
     }
 

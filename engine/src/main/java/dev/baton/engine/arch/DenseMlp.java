@@ -54,6 +54,13 @@ final class DenseMlp implements MlpBlock {
     /** As {@link #forward}, for at least one row. */
     void compute(ForwardContext context, Tensor x, Tensor out) {
         Ops ops = context.ops();
+        Weight merged = gateAndUp.merged();
+        if (merged != null) {
+            Tensor both = gateAndUp.mergedResult(context.workspace(), x.rows());
+            ops.gatedLinear(x, merged, both);
+            ops.linear(both.columnRange(0, down.inFeatures()), down, out);
+            return;
+        }
         Tensor[] projected = gateAndUp.forward(ops, context.workspace(), x);
         Tensor g = projected[0];
         ops.siluMul(g, projected[1], g);

@@ -78,6 +78,13 @@ final class RecordingOps implements Ops {
     }
 
     @Override
+    public void gatedLinear(Tensor x, Weight weight, Tensor out) {
+        long start = System.nanoTime();
+        ops.gatedLinear(x, weight, out);
+        sink.operator("baton::gated_linear", start, x, weight.matrix(), out);
+    }
+
+    @Override
     public void rope(
             Tensor x,
             Tensor positions,

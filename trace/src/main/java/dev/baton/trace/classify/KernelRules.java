@@ -27,7 +27,10 @@ public final class KernelRules {
 
     private static final List<KernelRule> BUILT_IN = List.of(
             // Baton's own on GPUs, by their whole names.
-            KernelRule.of("baton-product", GEMM, "^(heads|gated|add|plain_(bf16|float))_\\d+$|^few_\\d+_(bf16|float)$"),
+            KernelRule.of(
+                    "baton-product",
+                    GEMM,
+                    "^(heads|gated|add|plain_(bf16|float))_\\d+$|^few_\\d+_(bf16|float)$|^gated_(\\d+_\\d+|tiles)$"),
             KernelRule.of("baton-expert-product", EXPERT_GEMM, "^(expert|grouped|f8)_(gated|plain|up|down)"),
             KernelRule.of(
                     "baton-attention",
