@@ -47,6 +47,9 @@ public final class CudaDevice implements Device {
 
     private final List<GpuEvent> marks = new ArrayList<>();
     private final List<MemorySegment> hostBuffers = new ArrayList<>();
+    /** Made with the first tensor that is placed. */
+    private @Nullable WeightStream weights;
+
     private final long limitBytes;
     private long allocatedBytes;
     private boolean closed;
@@ -161,22 +164,14 @@ public final class CudaDevice implements Device {
     @Override
     public Tensor place(Tensor host) {
         Tensor copy = allocate(host.dtype(), host.shape());
-        long rowBytes = (long) host.columns() * host.dtype().bytes();
-        if (host.isDense() || host.rows() == 1) {
-            gpu.toDevice(
-                    host.memory(),
-                    copy.memory().address(),
-                    host.elements() * host.dtype().bytes());
-        } else {
-            long strideBytes = host.rowStride() * host.dtype().bytes();
-            for (int row = 0; row < host.rows(); row++) {
-                gpu.toDevice(
-                        host.memory().asSlice(row * strideBytes, rowBytes),
-                        copy.memory().address() + row * rowBytes,
-                        rowBytes);
+        if (copy.elements() > 0) {
+            WeightStream stream = weights;
+            if (stream == null) {
+                stream = new WeightStream(gpu);
+                weights = stream;
             }
+            stream.send(host, copy.memory().address());
         }
-        gpu.synchronize();
         return copy;
     }
 
@@ -352,6 +347,9 @@ public final class CudaDevice implements Device {
             marks.forEach(GpuEvent::close);
             allocations.keySet().forEach(gpu::free);
             hostBuffers.forEach(gpu::freeHost);
+            if (weights != null) {
+                weights.close();
+            }
             gpu.close();
         }
     }
