@@ -15,7 +15,8 @@ import org.jspecify.annotations.Nullable;
  * follows them (skinny.cu): how rows and k are divided among blocks, and the kernels.
  */
 final class SkinnyProduct {
-    static final int MOST_TOKENS = 32;
+    /** With more, cuBLASLt and {@link GatedProduct} are faster. */
+    static final int MOST_TOKENS = 16;
 
     /** As in skinny.cu: k of a stage. */
     static final int DEPTH = 64;
@@ -24,7 +25,10 @@ final class SkinnyProduct {
     /** Stages that a block should have at least. */
     private static final int FEWEST_STEPS = 4;
 
-    /** The variants in skinny.cu: most tokens, rows of a block, stages of its ring, and blocks a multiprocessor. */
+    /**
+     * The variants in skinny.cu: most tokens, rows of a block, stages of its ring, and blocks a multiprocessor. The last one is
+     * for tiles of experts only.
+     */
     enum Variant {
         UP_TO_8(8, 64, 6, 4),
         UP_TO_16(16, 64, 5, 4),

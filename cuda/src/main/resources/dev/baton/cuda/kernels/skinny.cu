@@ -1,5 +1,5 @@
-// y[t, n] = sum over k of x[t, k] * w[n, k] for at most 32 tokens: every weight is read once, straight from memory through
-// a ring of shared memory into tensor cores, with what follows the product done where its sums are.
+// y[t, n] = sum over k of x[t, k] * w[n, k] for at most 16 tokens (32 of an expert): every weight is read once, straight from
+// memory through a ring of shared memory into tensor cores, with what follows the product done where its sums are.
 //
 // A block owns ROWS rows of w and a slice of k; the blocks of a cluster own the slices of the same rows and sum each
 // other's parts through distributed shared memory, always in the order of slices. Warp w of the four takes rows
@@ -380,7 +380,6 @@ struct AddArguments {
     }
 SKINNY(8, 1, 1, 6)
 SKINNY(16, 1, 2, 5)
-SKINNY(32, 1, 4, 5)
 
 #define EXPERTS(NAME, NT, STAGES)                                                                                      \
     extern "C" __global__ void __launch_bounds__(128) expert_gated_##NAME(Input in, Experts all) {                     \
