@@ -13,15 +13,20 @@ import dev.baton.tensor.DeviceSpan;
 import dev.baton.tensor.DeviceSpan.Kind;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Random;
+import java.util.stream.IntStream;
 
 /**
  * How long a GPU stands still between two decode steps, by CUPTI's records: from the end of the last kernel of a step to the
- * beginning of the first of the next, and how much of that neither a kernel nor a copy runs; and what recording costs.
+ * beginning of the first of the next, and how much of that neither a kernel nor a copy runs; which kernels take a step's
+ * time; and what recording costs.
  *
  * <p>{@code DecodeGaps SHAPE_FOLDER BATCH [TEMPERATURE]}
  */
@@ -73,6 +78,7 @@ public final class DecodeGaps {
             List<DeviceSpan> spans = new ArrayList<>();
             group.runBetweenSteps(rank -> spans.addAll(activity.stop())).join();
             report(batch, spans);
+            reportKernels(spans);
             System.out.printf(
                     Locale.ROOT,
                     "prompt and %d steps took %.1f ms, recorded %.1f ms%n",
@@ -132,6 +138,39 @@ public final class DecodeGaps {
                 quantile(betweenKernels, decodes, 0.9),
                 quantile(idle, decodes, 0.5),
                 quantile(idle, decodes, 0.9));
+    }
+
+    /**
+     * A step's time by kernel. Kernels begin while the one before still runs and wait inside, so a kernel counts from the end
+     * of what ended last before it: the sums are the step.
+     */
+    private static void reportKernels(List<DeviceSpan> all) {
+        List<DeviceSpan> kernels = all.stream()
+                .filter(span -> span.kind() == Kind.KERNEL)
+                .sorted(Comparator.comparingLong(DeviceSpan::endNanos))
+                .toList();
+        List<Integer> firsts = IntStream.range(0, kernels.size())
+                .filter(i -> kernels.get(i).name().equals(FIRST))
+                .boxed()
+                .toList();
+        int steps = Math.min(NEW_TOKENS - 2, firsts.size() - 1);
+        record Sum(int calls, long nanos) {}
+        Map<String, Sum> sums = new LinkedHashMap<>();
+        for (int i = firsts.get(firsts.size() - 1 - steps); i < firsts.getLast(); i++) {
+            DeviceSpan kernel = kernels.get(i);
+            String name = "%s %s".formatted(kernel.name(), Arrays.toString(kernel.grid()));
+            long nanos = kernel.endNanos() - kernels.get(i - 1).endNanos();
+            sums.merge(name, new Sum(1, nanos), (a, b) -> new Sum(a.calls + b.calls, a.nanos + b.nanos));
+        }
+        sums.entrySet().stream()
+                .sorted(Comparator.comparingLong(entry -> -entry.getValue().nanos))
+                .forEach(entry -> System.out.printf(
+                        Locale.ROOT,
+                        "%9.1f us a step, %5.1f times %7.2f us  %s%n",
+                        entry.getValue().nanos / 1e3 / steps,
+                        (double) entry.getValue().calls / steps,
+                        entry.getValue().nanos / 1e3 / entry.getValue().calls,
+                        entry.getKey()));
     }
 
     private static double quantile(List<Double> values, int last, double share) {
