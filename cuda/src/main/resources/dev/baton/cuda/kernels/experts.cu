@@ -89,6 +89,7 @@ extern "C" __global__ void gate(const float* logits, i64 stride, const float* bi
         }
         index = min(index, experts - 1);
         sum += score[index];
+        __syncwarp();  // all have read the choices
         if (lane == 0) {
             ids[t * topK + k] = index;
             weights[t * topK + k] = score[index];
