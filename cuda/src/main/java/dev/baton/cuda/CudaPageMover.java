@@ -67,8 +67,13 @@ final class CudaPageMover implements PageMover {
     CudaPageMover(int ordinal) {
         this.gpu = Gpu.openBeside(ordinal);
         this.kernels = new Kernels(gpu, KernelCache.standard());
-        // Compiled and loaded while the sides agree, not behind the first prompt.
-        kernels.get(Source.PAGES, "move_pages_16");
+        try {
+            // Compiled and loaded while the sides agree, not behind the first prompt.
+            kernels.get(Source.PAGES, "move_pages_16");
+        } catch (RuntimeException e) {
+            gpu.close();
+            throw e;
+        }
         this.launch = new Launch(gpu);
         this.list = gpu.allocateHost(LIST_BYTES);
         this.listOnDevice = gpu.allocate(LIST_BYTES);

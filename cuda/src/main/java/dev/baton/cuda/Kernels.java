@@ -44,11 +44,12 @@ final class Kernels implements AutoCloseable {
         }
     }
 
+    private record Key(Source source, String name, int threads) {}
+
     private final Gpu gpu;
     private final KernelCache cache;
     private final Map<Source, KernelModule> modules = new EnumMap<>(Source.class);
-    /** By name, then block size. */
-    private final Map<String, Map<Integer, Kernel>> kernels = new HashMap<>();
+    private final Map<Key, Kernel> kernels = new HashMap<>();
 
     Kernels(Gpu gpu, KernelCache cache) {
         this.gpu = gpu;
@@ -62,23 +63,17 @@ final class Kernels implements AutoCloseable {
 
     /** A kernel with a block size of its own. */
     Kernel get(Source source, String name, int threads) {
-        Map<Integer, Kernel> sizes = kernels.computeIfAbsent(name, n -> new HashMap<>());
-        Kernel known = sizes.get(threads);
-        if (known == null) {
-            known = make(source, name, threads);
-            sizes.put(threads, known);
-        }
-        return known;
+        return kernels.computeIfAbsent(new Key(source, name, threads), this::make);
     }
 
-    private Kernel make(Source source, String name, int threads) {
+    private Kernel make(Key key) {
         KernelModule module = modules.computeIfAbsent(
-                source, s -> gpu.load(cache.code(s.file, gpu.info().architecture())));
-        boolean large = switch (source) {
+                key.source, s -> gpu.load(cache.code(s.file, gpu.info().architecture())));
+        boolean large = switch (key.source) {
             case ATTENTION, FLASH, FLASH_HOPPER, LATENT, SKINNY, WIDE, TILES, GROUPED, GROUPED_F8 -> true;
             case ELEMENTS, NORM, PRODUCT, EXPERTS, PAGES, SAMPLE, STEP -> false;
         };
-        return module.kernel(name, threads, large ? mostSharedBytes() : 0);
+        return module.kernel(key.name, key.threads, large ? mostSharedBytes() : 0);
     }
 
     /** Dynamic shared memory of a block at most. Static shared memory counts too: a page is left for it. */

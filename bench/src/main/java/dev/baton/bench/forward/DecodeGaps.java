@@ -25,13 +25,12 @@ import java.util.stream.IntStream;
 
 /**
  * How long a GPU stands still between two decode steps, by CUPTI's records: from the end of the last kernel of a step to the
- * beginning of the first of the next, and how much of that neither a kernel nor a copy runs; which kernels take a step's
- * time; and what recording costs.
+ * beginning of the first of the next, and how much of that neither a kernel nor a copy runs; which kernels take the
+ * time of a step and of the prompts; and what recording costs.
  *
- * <p>{@code DecodeGaps SHAPE_FOLDER BATCH [TEMPERATURE]}
+ * <p>{@code DecodeGaps SHAPE_FOLDER BATCH [TEMPERATURE [PROMPT_TOKENS]]}
  */
 public final class DecodeGaps {
-    private static final int PROMPT_TOKENS = 1024;
     private static final int NEW_TOKENS = 66;
     /** Every step's first kernel. */
     private static final String FIRST = "begin_step";
@@ -41,14 +40,15 @@ public final class DecodeGaps {
     public static void main(String[] arguments) {
         int batch = Integer.parseInt(arguments[1]);
         float temperature = arguments.length > 2 ? Float.parseFloat(arguments[2]) : 0;
-        int perSequence = PROMPT_TOKENS + NEW_TOKENS;
+        int promptTokens = arguments.length > 3 ? Integer.parseInt(arguments[3]) : 1024;
+        int perSequence = promptTokens + NEW_TOKENS;
         LoadOptions options = LoadOptions.DEFAULT
                 .with()
                 .format(LoadOptions.Format.DUMMY)
                 .cacheType(DType.BF16)
                 .contextTokens(perSequence)
                 .maxRunningRequests(batch)
-                .maxStepTokens(Math.max(8192, batch))
+                .maxStepTokens(16384)
                 .maxTotalTokens(batch * perSequence)
                 .memoryFraction(0.9)
                 .logitRows(Math.max(64, batch))
@@ -58,8 +58,8 @@ public final class DecodeGaps {
             Random random = new Random(1);
             List<int[]> prompts = new ArrayList<>();
             for (int b = 0; b < batch; b++) {
-                prompts.add(random.ints(PROMPT_TOKENS, 0, group.config().vocabSize())
-                        .toArray());
+                prompts.add(
+                        random.ints(promptTokens, 0, group.config().vocabSize()).toArray());
             }
             SamplingParams params = SamplingParams.DEFAULT.toBuilder()
                     .maxNewTokens(NEW_TOKENS)
@@ -140,10 +140,6 @@ public final class DecodeGaps {
                 quantile(idle, decodes, 0.9));
     }
 
-    /**
-     * A step's time by kernel. Kernels begin while the one before still runs and wait inside, so a kernel counts from the end
-     * of what ended last before it: the sums are the step.
-     */
     private static void reportKernels(List<DeviceSpan> all) {
         List<DeviceSpan> kernels = all.stream()
                 .filter(span -> span.kind() == Kind.KERNEL)
@@ -154,9 +150,19 @@ public final class DecodeGaps {
                 .boxed()
                 .toList();
         int steps = Math.min(NEW_TOKENS - 2, firsts.size() - 1);
+        int decode = firsts.get(firsts.size() - 1 - steps);
+        reportKernels("prompts", kernels.subList(0, decode), 1);
+        reportKernels("decode step", kernels.subList(decode - 1, firsts.getLast()), steps);
+    }
+
+    /**
+     * The time of all but the first by kernel. Kernels begin while the one before still runs and wait inside, so a kernel counts
+     * from the end of what ended last before it: the sums are the whole.
+     */
+    private static void reportKernels(String what, List<DeviceSpan> kernels, int times) {
         record Sum(int calls, long nanos) {}
         Map<String, Sum> sums = new LinkedHashMap<>();
-        for (int i = firsts.get(firsts.size() - 1 - steps); i < firsts.getLast(); i++) {
+        for (int i = 1; i < kernels.size(); i++) {
             DeviceSpan kernel = kernels.get(i);
             String name = "%s %s".formatted(kernel.name(), Arrays.toString(kernel.grid()));
             long nanos = kernel.endNanos() - kernels.get(i - 1).endNanos();
@@ -166,9 +172,10 @@ public final class DecodeGaps {
                 .sorted(Comparator.comparingLong(entry -> -entry.getValue().nanos))
                 .forEach(entry -> System.out.printf(
                         Locale.ROOT,
-                        "%9.1f us a step, %5.1f times %7.2f us  %s%n",
-                        entry.getValue().nanos / 1e3 / steps,
-                        (double) entry.getValue().calls / steps,
+                        "%s: %9.1f us, %5.1f times %7.2f us  %s%n",
+                        what,
+                        entry.getValue().nanos / 1e3 / times,
+                        (double) entry.getValue().calls / times,
                         entry.getValue().nanos / 1e3 / entry.getValue().calls,
                         entry.getKey()));
     }
