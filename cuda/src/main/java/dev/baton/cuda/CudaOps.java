@@ -283,17 +283,27 @@ final class CudaOps implements Ops, AutoCloseable {
             throw misfit(
                     "ropeAndStore", "q [T, heads * headDim], k and keys, v and values alike", q, k, v, keys, values);
         }
-        if (q.rows() > 0) {
-            rows(rows(rows(rows(rows(launch, q), k), v), keys), values)
-                    .put(address(positions))
-                    .put(address(slots))
-                    .put(address(table))
-                    .put(heads)
-                    .put(kvHeads)
-                    .put(headDim)
-                    .put(v.columns())
-                    .put(table.columns())
-                    .put(interleaved ? 1 : 0);
+        if (q.rows() == 0) {
+            return;
+        }
+        rows(rows(rows(rows(rows(launch, q), k), v), keys), values)
+                .put(address(positions))
+                .put(address(slots))
+                .put(address(table))
+                .put(heads)
+                .put(kvHeads)
+                .put(headDim)
+                .put(v.columns());
+        boolean wide = !interleaved && table.columns() == headDim && headDim % 16 == 0;
+        for (Tensor tensor : new Tensor[] {q, k, v, keys, values}) {
+            wide &= SkinnyProduct.isWide(tensor);
+        }
+        if (wide) {
+            int eighths = ((heads + kvHeads) * headDim / 2 + v.columns()) / 8;
+            int threads = Math.min(512, (eighths + 31) / 32 * 32);
+            launch.run(kernels.get(Source.ELEMENTS, "rope_store_wide", threads), q.rows(), 1, 1, 0);
+        } else {
+            launch.put(table.columns()).put(interleaved ? 1 : 0);
             run(Source.ELEMENTS, "rope_store_" + pair(q, keys), q.rows());
         }
     }

@@ -148,51 +148,51 @@ class CudaOpsTest {
             twin.assertEqual("rope", x);
         }
         for (DType cache : new DType[] {type, DType.BF16}) {
-            Twin.Pair table = twin.floats(DType.F32, 50, 24, 0);
-            Twin.Pair positions = twin.ints(0, 49, 7);
-            Twin.Pair slots = twin.ints(5, 2, 9);
-            Twin.Pair q = twin.floats(type, 3, 4 * 32);
-            Twin.Pair k = twin.floats(type, 3, 2 * 32);
-            Twin.Pair v = twin.floats(type, 3, 2 * 20);
-            Twin.Pair keys = twin.floats(cache, 11, 2 * 32);
-            Twin.Pair values = twin.floats(cache, 11, 2 * 20);
-            store(
-                    scalar,
-                    q.host(),
-                    k.host(),
-                    v.host(),
-                    positions.host(),
-                    table.host(),
-                    slots.host(),
-                    keys.host(),
-                    values.host());
-            store(
-                    cuda,
-                    q.device(),
-                    k.device(),
-                    v.device(),
-                    positions.device(),
-                    table.device(),
-                    slots.device(),
-                    keys.device(),
-                    values.device());
-            twin.assertEqual("rotated queries", q);
-            twin.assertEqual("stored keys", keys);
-            twin.assertEqual("stored values", values);
+            ropeAndStore(type, cache, 4, 32, 24, 20);
+            ropeAndStore(type, cache, 4, 32, 32, 16);
+            ropeAndStore(type, cache, 70, 128, 128, 128);
         }
     }
 
-    private static void store(
-            Ops ops,
-            Tensor q,
-            Tensor k,
-            Tensor v,
-            Tensor positions,
-            Tensor table,
-            Tensor slots,
-            Tensor keys,
-            Tensor values) {
-        ops.ropeAndStore(q, k, v, positions, table, 4, 2, 32, false, slots, keys, values);
+    /** Three tokens, two heads of keys; values may be shorter and heads turn in their first elements only. */
+    private static void ropeAndStore(DType type, DType cache, int heads, int headDim, int rotaryDim, int valueDim) {
+        Twin.Pair table = twin.floats(DType.F32, 50, rotaryDim, 0);
+        Twin.Pair positions = twin.ints(0, 49, 7);
+        Twin.Pair slots = twin.ints(5, 2, 9);
+        Twin.Pair q = twin.floats(type, 3, heads * headDim);
+        Twin.Pair k = twin.floats(type, 3, 2 * headDim);
+        Twin.Pair v = twin.floats(type, 3, 2 * valueDim);
+        Twin.Pair keys = twin.floats(cache, 11, 2 * headDim);
+        Twin.Pair values = twin.floats(cache, 11, 2 * valueDim);
+        scalar.ropeAndStore(
+                q.host(),
+                k.host(),
+                v.host(),
+                positions.host(),
+                table.host(),
+                heads,
+                2,
+                headDim,
+                false,
+                slots.host(),
+                keys.host(),
+                values.host());
+        cuda.ropeAndStore(
+                q.device(),
+                k.device(),
+                v.device(),
+                positions.device(),
+                table.device(),
+                heads,
+                2,
+                headDim,
+                false,
+                slots.device(),
+                keys.device(),
+                values.device());
+        twin.assertEqual("rotated queries", q);
+        twin.assertEqual("stored keys", keys);
+        twin.assertEqual("stored values", values);
     }
 
     /** DeepSeek's latents: whole and mixed prompts, decode steps in one part and in several, more heads than a tile. */

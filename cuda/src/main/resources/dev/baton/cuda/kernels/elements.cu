@@ -146,6 +146,43 @@ __device__ void rope_store(A* q, i64 qStride, const A* k, i64 kStride, const A* 
     }
 }
 
+// The same for heads that rotate wholly by halves, rows on 16-byte boundaries: a thread rotates eight pairs or stores eight
+// values, and a block of enough threads does its token at once.
+extern "C" __global__ void __launch_bounds__(512)
+    rope_store_wide(bf16* q, i64 qStride, const bf16* k, i64 kStride, const bf16* v, i64 vStride, bf16* keys, i64 keyStride,
+                    bf16* values, i64 valueStride, const int* positions, const int* slots, const float* table, int heads,
+                    int kvHeads, int headDim, int valueColumns) {
+    enter();
+    i64 t = blockIdx.x;
+    i64 slot = slots[t];
+    int half = headDim / 2;
+    const float* row = table + (i64)positions[t] * headDim;
+    int rotated = (heads + kvHeads) * (half / 8);
+    for (int j = threadIdx.x; j < rotated + valueColumns / 8; j += blockDim.x) {
+        if (j >= rotated) {
+            int i = (j - rotated) * 8;
+            *(uint4*)(values + slot * valueStride + i) = *(const uint4*)(v + t * vStride + i);
+            continue;
+        }
+        int h = j / (half / 8);
+        int i = j % (half / 8) * 8;
+        const bf16* from = h < heads ? q + t * qStride + h * headDim : k + t * kStride + (h - heads) * headDim;
+        bf16* to = h < heads ? q + t * qStride + h * headDim : keys + slot * keyStride + (h - heads) * headDim;
+        float a[8], b[8], c[8], s[8], first[8], second[8];
+        read8(a, from + i);
+        read8(b, from + half + i);
+        read8(c, row + i);
+        read8(s, row + half + i);
+#pragma unroll
+        for (int e = 0; e < 8; e++) {
+            first[e] = a[e] * c[e] - b[e] * s[e];
+            second[e] = b[e] * c[e] + a[e] * s[e];
+        }
+        write8(to + i, first);
+        write8(to + half + i, second);
+    }
+}
+
 // cache[slots[t]] = x[t]
 template <class A, class C>
 __device__ void scatter_rows(const A* x, i64 xStride, const int* slots, C* cache, i64 cacheStride, int n) {
