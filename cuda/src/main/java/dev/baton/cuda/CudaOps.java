@@ -34,8 +34,10 @@ final class CudaOps implements Ops, AutoCloseable {
     private final CudaExperts experts;
     private final SkinnyProduct skinny;
     private final GatedProduct gatedProduct;
+    private final SplitProduct split;
     private final CudaChoice choice;
     private final boolean fuses;
+    private final int mostFused;
 
     CudaOps(CudaDevice device, KernelCache cache) {
         this.launch = new Launch(device.gpu());
@@ -44,7 +46,9 @@ final class CudaOps implements Ops, AutoCloseable {
         this.operands = new Operands(device, launch, kernels);
         Scratch scratch = new Scratch(device);
         this.skinny = new SkinnyProduct(device.gpu().info(), launch, kernels, operands);
-        this.gatedProduct = new GatedProduct(device.gpu().info(), launch, kernels, operands);
+        TensorMaps maps = new TensorMaps();
+        this.gatedProduct = new GatedProduct(device.gpu().info(), launch, kernels, operands, maps);
+        this.split = new SplitProduct(device.gpu().info(), launch, kernels, scratch, operands, maps);
         this.experts = new CudaExperts(
                 launch,
                 kernels,
@@ -54,6 +58,7 @@ final class CudaOps implements Ops, AutoCloseable {
         this.choice =
                 new CudaChoice(launch, kernels, scratch, device.gpu().info().multiprocessors());
         this.fuses = device.gpu().info().hasClusters() && device.activationType() == DType.BF16;
+        this.mostFused = device.gpu().info().hasWarpGroups() ? SplitProduct.MOST_TOKENS : SkinnyProduct.MOST_TOKENS;
         this.attention = new CudaAttention(device.gpu().info(), launch, kernels, scratch);
         // A compiler that is missing or unfit is an error of the start, not of the first request.
         kernels.get(Source.STEP, "begin_step");
@@ -416,22 +421,39 @@ final class CudaOps implements Ops, AutoCloseable {
 
     @Override
     public int fusedTokens(DType cacheType) {
-        return fuses && cacheType == DType.BF16 ? SkinnyProduct.MOST_TOKENS : 0;
+        return fuses && cacheType == DType.BF16 ? mostFused : 0;
+    }
+
+    /** Whether the few-token kernels do a step, which keep the stream in a form of their own. */
+    private static boolean isFew(NormedRows rows) {
+        return rows.residual().rows() <= SkinnyProduct.MOST_TOKENS;
     }
 
     @Override
     public void startRows(NormedRows rows, Tensor norm) {
-        skinny.start(rows, norm);
+        if (isFew(rows)) {
+            skinny.start(rows, norm);
+        } else {
+            Ops.super.startRows(rows, norm);
+        }
     }
 
     @Override
     public void linearAdd(Tensor x, Weight weight, NormedRows rows, Tensor norm) {
-        skinny.add(x, weight, rows, norm);
+        if (isFew(rows)) {
+            skinny.add(x, weight, rows, norm);
+        } else if (!split.add(x, weight, rows, norm)) {
+            Ops.super.linearAdd(x, weight, rows, norm);
+        }
     }
 
     @Override
     public void linearGated(NormedRows rows, Weight weight, Tensor out) {
-        skinny.gated(rows, weight, out);
+        if (isFew(rows)) {
+            skinny.gated(rows, weight, out);
+        } else {
+            Ops.super.linearGated(rows, weight, out);
+        }
     }
 
     @Override
@@ -447,16 +469,28 @@ final class CudaOps implements Ops, AutoCloseable {
             Tensor keys,
             Tensor values,
             Tensor out) {
-        skinny.heads(rows, weight, positions, table, heads, kvHeads, headDim, slots, keys, values, out);
+        if (isFew(rows)) {
+            skinny.heads(rows, weight, positions, table, heads, kvHeads, headDim, slots, keys, values, out);
+        } else if (!split.heads(rows, weight, positions, table, heads, kvHeads, headDim, slots, keys, values, out)) {
+            Ops.super.linearHeads(rows, weight, positions, table, heads, kvHeads, headDim, slots, keys, values, out);
+        }
     }
 
     @Override
     public void finishRows(NormedRows rows, Tensor out) {
-        skinny.finish(rows, out);
+        if (isFew(rows)) {
+            skinny.finish(rows, out);
+        } else {
+            Ops.super.finishRows(rows, out);
+        }
     }
 
     GatedProduct gatedProduct() {
         return gatedProduct;
+    }
+
+    SplitProduct splitProduct() {
+        return split;
     }
 
     @Override

@@ -7,8 +7,6 @@ import dev.baton.cuda.driver.TensorMap;
 import dev.baton.model.DType;
 import dev.baton.tensor.Tensor;
 import dev.baton.tensor.Weight;
-import java.util.LinkedHashMap;
-import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -24,8 +22,6 @@ final class GatedProduct {
     private static final int GROUP = 16;
     /** Less of the last round's blocks than this idle, or a product and silu x mul behind it are as fast. */
     private static final double LEAST_USE = 0.93;
-    /** Tensor maps that are kept: a few for every weight, and tokens often lie at one address. */
-    private static final int MOST_MAPS = 4096;
 
     /** The variants: all tokens of a decode step in one tile, or many tiles. */
     enum Tile {
@@ -75,24 +71,18 @@ final class GatedProduct {
         }
     }
 
-    private record Key(long address, int rows, int columns, long stride, Tile tile, boolean weights) {}
-
     private final GpuInfo gpu;
     private final Launch launch;
     private final Kernels kernels;
     private final Operands operands;
-    private final Map<Key, TensorMap> maps = new LinkedHashMap<>(64, 0.75f, true) {
-        @Override
-        protected boolean removeEldestEntry(Map.Entry<Key, TensorMap> eldest) {
-            return size() > MOST_MAPS;
-        }
-    };
+    private final TensorMaps maps;
 
-    GatedProduct(GpuInfo gpu, Launch launch, Kernels kernels, Operands operands) {
+    GatedProduct(GpuInfo gpu, Launch launch, Kernels kernels, Operands operands, TensorMaps maps) {
         this.gpu = gpu;
         this.launch = launch;
         this.kernels = kernels;
         this.operands = operands;
+        this.maps = maps;
     }
 
     /**
@@ -136,7 +126,7 @@ final class GatedProduct {
         if (!SkinnyProduct.isWide(matrix)) {
             return false;
         }
-        launch.put(map(x, tile, false)).put(map(matrix, tile, true));
+        launch.put(maps.rows(x, tile.tokens)).put(maps.of(matrix, tile, key -> encode(key, tile)));
         if (tile == Tile.MANY) {
             launch.put(x.columns())
                     .put(x.rows())
@@ -160,31 +150,20 @@ final class GatedProduct {
         return true;
     }
 
-    private TensorMap map(Tensor tensor, Tile tile, boolean weights) {
-        Key key =
-                new Key(tensor.memory().address(), tensor.rows(), tensor.columns(), tensor.rowStride(), tile, weights);
-        return maps.computeIfAbsent(key, GatedProduct::encode);
-    }
-
     /** Rows of gate and up take turns; for many tiles, 32 pairs lie in the order 0, 8, 16, 24, 1, 9, ... */
-    private static TensorMap encode(Key key) {
-        long row = 2 * key.stride;
-        Tile tile = key.tile;
-        if (!key.weights) {
-            return TensorMap.of(key.address, new long[] {key.columns, key.rows}, new long[] {row}, new int[] {
-                TensorMap.ROW, tile.tokens
-            });
-        }
-        int inner = key.rows / 2;
+    private static TensorMap encode(TensorMaps.Key key, Tile tile) {
+        long row = key.rowBytes();
+        int inner = key.rows() / 2;
         if (tile == Tile.MANY) {
             return TensorMap.of(
-                    key.address,
-                    new long[] {key.columns, 2, 4, 8, inner / SPREAD},
+                    key.address(),
+                    new long[] {key.columns(), 2, 4, 8, inner / SPREAD},
                     new long[] {inner * row, 8 * row, row, SPREAD * row},
                     new int[] {TensorMap.ROW, 2, 4, 8, tile.pairs() / SPREAD});
         }
-        return TensorMap.of(key.address, new long[] {key.columns, 2, inner}, new long[] {inner * row, row}, new int[] {
-            TensorMap.ROW, 2, tile.pairs()
-        });
+        return TensorMap.of(
+                key.address(), new long[] {key.columns(), 2, inner}, new long[] {inner * row, row}, new int[] {
+                    TensorMap.ROW, 2, tile.pairs()
+                });
     }
 }

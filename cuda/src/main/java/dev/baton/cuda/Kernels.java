@@ -24,6 +24,7 @@ final class Kernels implements AutoCloseable {
         SKINNY("skinny.cu", 128),
         WIDE("wide.cu", 384),
         TILES("tiles.cu", 384),
+        PARTS("parts.cu", 288),
         GROUPED("grouped.cu", 256),
         GROUPED_F8("grouped_f8.cu", 256),
         EXPERTS("experts.cu", 256),
@@ -70,7 +71,7 @@ final class Kernels implements AutoCloseable {
         KernelModule module = modules.computeIfAbsent(
                 key.source, s -> gpu.load(cache.code(s.file, gpu.info().architecture())));
         boolean large = switch (key.source) {
-            case ATTENTION, FLASH, FLASH_HOPPER, LATENT, SKINNY, WIDE, TILES, GROUPED, GROUPED_F8 -> true;
+            case ATTENTION, FLASH, FLASH_HOPPER, LATENT, SKINNY, WIDE, TILES, PARTS, GROUPED, GROUPED_F8 -> true;
             case ELEMENTS, NORM, PRODUCT, EXPERTS, PAGES, SAMPLE, STEP -> false;
         };
         return module.kernel(key.name, key.threads, large ? mostSharedBytes() : 0);

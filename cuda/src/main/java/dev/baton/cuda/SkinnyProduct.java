@@ -15,7 +15,7 @@ import org.jspecify.annotations.Nullable;
  * follows them (skinny.cu): how rows and k are divided among blocks, and the kernels.
  */
 final class SkinnyProduct {
-    /** With more, cuBLASLt and {@link GatedProduct} are faster. */
+    /** With more, {@link SplitProduct}, {@link GatedProduct} and cuBLASLt are faster. */
     static final int MOST_TOKENS = 16;
 
     /** As in skinny.cu: k of a stage. */

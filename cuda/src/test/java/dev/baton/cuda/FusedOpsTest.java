@@ -32,6 +32,8 @@ class FusedOpsTest {
         }
     }
 
+    private static final int SLOTS = 300;
+
     /** A model's sizes. */
     private record Sizes(int hidden, int heads, int kvHeads, int headDim, int inner) {}
 
@@ -40,6 +42,15 @@ class FusedOpsTest {
     void layerOfAFewTokens(int tokens) {
         check(tokens, new Sizes(192, 4, 2, 32, 136));
         check(tokens, new Sizes(2048, 16, 2, 128, 1032));
+    }
+
+    /** Products whose k is divided, where the GPU has products of warp groups; odd tiles of rows and slices of k. */
+    @ParameterizedTest
+    @ValueSource(ints = {17, 64, 100, 200})
+    void layerOfADecodeStep(int tokens) {
+        Assumptions.assumeTrue(tokens <= twin.cuda().fusedTokens(DType.BF16), "this GPU does not fuse so many");
+        check(tokens, new Sizes(2048, 16, 2, 128, 1032));
+        check(tokens, new Sizes(4160, 5, 5, 96, 136));
     }
 
     private static void check(int tokens, Sizes s) {
@@ -56,11 +67,11 @@ class FusedOpsTest {
         Twin.Pair gateUp = twin.floats(DType.BF16, 2 * s.inner(), s.hidden());
         Twin.Pair down = twin.floats(DType.BF16, s.hidden(), s.inner());
         Twin.Pair table = twin.floats(DType.F32, 100, s.headDim(), 0);
-        int[] slotIds = twin.random().ints(0, 90).distinct().limit(tokens).toArray();
+        int[] slotIds = twin.random().ints(0, SLOTS).distinct().limit(tokens).toArray();
         Twin.Pair slots = twin.ints(slotIds);
         Twin.Pair positions = twin.ints(twin.random().ints(tokens, 0, 100).toArray());
-        Twin.Pair keys = twin.floats(DType.BF16, 90, s.kvHeads() * s.headDim());
-        Twin.Pair values = twin.floats(DType.BF16, 90, s.kvHeads() * s.headDim());
+        Twin.Pair keys = twin.floats(DType.BF16, SLOTS, s.kvHeads() * s.headDim());
+        Twin.Pair values = twin.floats(DType.BF16, SLOTS, s.kvHeads() * s.headDim());
         Twin.Pair projected = twin.poisoned(DType.BF16, tokens, all);
         Twin.Pair gated = twin.poisoned(DType.BF16, tokens, 2 * s.inner());
         Twin.Pair scaled = twin.poisoned(DType.BF16, tokens, s.hidden());

@@ -18,6 +18,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Random;
 import java.util.function.IntConsumer;
+import java.util.stream.IntStream;
 
 /**
  * What each CUDA operator of a decode step takes, back to back in a graph over as many weights and caches as layers, so
@@ -198,6 +199,7 @@ public final class CudaKernelBench {
                 i -> ops.linear(rows.scaled(), Weight.of(of(head, i)), logits));
         report("argmax", tokens, 4.0 * tokens * vocabulary, 0, i -> ops.argmax(logits, best));
         if (tokens <= ops.fusedTokens(DType.BF16)) {
+            heads(tokens, rows, qkv, projected);
             product(
                     "linear add o",
                     tokens,
@@ -218,6 +220,51 @@ public final class CudaKernelBench {
                     i -> ops.linearAdd(half, Weight.of(of(down, i)), rows, norm));
         }
         attention(tokens, q, mixed);
+    }
+
+    private void heads(int tokens, NormedRows rows, List<Tensor> qkv, Tensor out) {
+        int queries = heads * headDim;
+        int columns = kvHeads * headDim;
+        Tensor positions = ints(new int[tokens]);
+        Tensor slots = ints(IntStream.range(0, tokens).toArray());
+        Tensor table = device.allocate(DType.F32, 1, headDim);
+        Tensor keys = bf16(tokens, columns);
+        Tensor values = bf16(tokens, columns);
+        product(
+                "linear heads",
+                tokens,
+                out.columns(),
+                hidden,
+                i -> ops.linearHeads(
+                        rows,
+                        Weight.of(of(qkv, i)),
+                        positions,
+                        table,
+                        heads,
+                        kvHeads,
+                        headDim,
+                        slots,
+                        keys,
+                        values,
+                        out));
+        report(
+                "rope, store",
+                tokens,
+                4.0 * tokens * out.columns(),
+                0,
+                i -> ops.ropeAndStore(
+                        out.columnRange(0, queries),
+                        out.columnRange(queries, columns),
+                        out.columnRange(queries + columns, columns),
+                        positions,
+                        table,
+                        heads,
+                        kvHeads,
+                        headDim,
+                        false,
+                        slots,
+                        keys,
+                        values));
     }
 
     private void siluAndNorm(int tokens, NormedRows rows, Tensor norm, Tensor gated) {

@@ -98,14 +98,16 @@ __device__ __forceinline__ void wide(const TensorMap& x, const TensorMap& w, con
     }
 }
 
-#define GATED(NAME, N, MT, GROUPS, STAGES)                                                                             \
-    extern "C" __global__ void __launch_bounds__(GROUPS * 128 + 128, 1)                                                \
+// BOUND says how many registers a thread gets, 65,536 / BOUND: fewer than a block could have, so that it fits beside blocks of
+// the norm before it (256 threads of 64), and its weights are on their way meanwhile.
+#define GATED(NAME, N, MT, GROUPS, STAGES, BOUND)                                                                      \
+    extern "C" __global__ void __launch_bounds__(BOUND, 1)                                                             \
         gated_##NAME(const __grid_constant__ TensorMap x, const __grid_constant__ TensorMap w,                         \
                      const __grid_constant__ Input in, const __grid_constant__ Gated to) {                             \
         wide<Wide<N, MT, GROUPS, STAGES>>(x, w, in, to);                                                               \
     }
-GATED(64_168, 168, 1, 1, 7)
-GATED(128_168, 168, 1, 2, 6)
-GATED(256_168, 168, 2, 2, 4)
-GATED(64_224, 224, 1, 1, 6)
-GATED(128_224, 224, 1, 2, 5)
+GATED(64_168, 168, 1, 1, 7, 384)
+GATED(128_168, 168, 1, 2, 6, 512)
+GATED(256_168, 168, 2, 2, 4, 384)
+GATED(64_224, 224, 1, 1, 6, 384)
+GATED(128_224, 224, 1, 2, 5, 384)

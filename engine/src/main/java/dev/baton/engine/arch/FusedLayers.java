@@ -8,7 +8,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * All layers of a model of grouped attention and dense MLPs on a single rank, with the operators that a device fuses for
- * steps of a few tokens ({@link dev.baton.tensor.Ops#fusedTokens}).
+ * decode steps ({@link dev.baton.tensor.Ops#fusedTokens}).
  */
 final class FusedLayers {
     private record Layer(Tensor attentionNorm, GroupedAttention attention, Tensor mlpNorm, DenseMlp mlp) {}

@@ -30,13 +30,14 @@ public final class KernelRules {
             KernelRule.of(
                     "baton-product",
                     GEMM,
-                    "^(heads|gated|add|plain_(bf16|float))_\\d+$|^few_\\d+_(bf16|float)$|^gated_(\\d+_\\d+|tiles)$"),
+                    "^(heads|gated|add|plain_(bf16|float))_\\d+$|^few_\\d+_(bf16|float)$|^(gated|parts)_\\d+_\\d+$|^gated_tiles$"),
             KernelRule.of("baton-expert-product", EXPERT_GEMM, "^(expert|grouped|f8)_(gated|plain|up|down)"),
             KernelRule.of(
                     "baton-attention",
                     ATTENTION,
                     "^(attend|join)_(bf16|float)|^flash_(decode|extend|hopper)_|^latent_\\d"),
-            KernelRule.of("baton-norm", NORM, "^(finish|scale)_rows$"),
+            KernelRule.of("baton-norm", NORM, "^(finish|scale)_rows$|^sum_norm_\\d+$"),
+            KernelRule.of("baton-heads", ELEMENTWISE, "^sum_heads$"),
             KernelRule.of("baton-sampling", SAMPLING, "^(sample|penalties)$"),
             KernelRule.of("baton-pages", COLLECTIVE, "^move_pages_\\d+$"),
             KernelRule.of("baton-router", OTHER, "^(gate|order_pairs)$|^combine_(bf16|float)$"),
