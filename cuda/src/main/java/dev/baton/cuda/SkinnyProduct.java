@@ -36,13 +36,15 @@ final class SkinnyProduct {
 
         private final int tokens;
         private final int rows;
+        private final int stages;
         private final int sharedBytes;
         private final int blocks;
 
         Variant(int tokens, int rows, int stages, int blocks) {
             this.tokens = tokens;
             this.rows = rows;
-            this.sharedBytes = Math.max(stages * (rows + tokens) * 2 * DEPTH, 4 * tokens * (rows + 4));
+            this.stages = stages;
+            this.sharedBytes = sharedBytes(stages);
             this.blocks = blocks;
         }
 
@@ -65,6 +67,11 @@ final class SkinnyProduct {
 
         int sharedBytes() {
             return sharedBytes;
+        }
+
+        /** Of a block that uses so many stages of its ring, and then the place for its parts. */
+        private int sharedBytes(int steps) {
+            return Math.max(Math.min(stages, steps) * (rows + tokens) * 2 * DEPTH, 4 * tokens * (rows + 4));
         }
     }
 
@@ -170,6 +177,11 @@ final class SkinnyProduct {
     }
 
     void finish(NormedRows rows, Tensor out) {
+        if (!isWide(rows.scaled()) || !isWide(out)) {
+            throw new TensorException(
+                    TensorException.Code.SHAPE,
+                    "finishRows takes BF16 rows on 16-byte boundaries; got " + rows + " " + out);
+        }
         rows(rows.scaled());
         launch.put(rows.squares().memory().address());
         rows(out);
@@ -252,6 +264,7 @@ final class SkinnyProduct {
                 splits(tokens, matrix),
                 (matrix.rows() + variant.rows - 1) / variant.rows,
                 1,
-                variant.sharedBytes);
+                // A block that needs less leaves room for the next kernel's, which begin meanwhile.
+                variant.sharedBytes(slice(tokens, matrix) / DEPTH));
     }
 }

@@ -406,16 +406,24 @@ SKINNY(16, 1, 2, 5)
 EXPERTS(8, 1, 6)
 EXPERTS(32, 4, 5)
 
-// The stream's first rows: scaled = x * norm, squares[t, 0] = sum of squares and zeros behind. A block a token.
+// The stream's first rows: scaled = x * norm, squares[t, 0] = sum of squares and zeros behind. A block a token; n a multiple of
+// 8, rows on 16-byte boundaries.
 extern "C" __global__ void scale_rows(const float* x, i64 xs, const float* norm, bf16* scaled, i64 ss, float* squares,
                                       int columns, int n) {
     enter();
     i64 t = blockIdx.x;
     float sum = 0.f;
-    for (int i = threadIdx.x; i < n; i += blockDim.x) {
-        float v = x[t * xs + i];
-        sum += v * v;
-        scaled[t * ss + i] = narrow<bf16>(v * norm[i]);
+    for (int i = threadIdx.x * 8; i < n; i += blockDim.x * 8) {
+        float v[8];
+        float w[8];
+        read8(v, x + t * xs + i);
+        read8(w, norm + i);
+#pragma unroll
+        for (int k = 0; k < 8; k++) {
+            sum += v[k] * v[k];
+            v[k] *= w[k];
+        }
+        write8(scaled + t * ss + i, v);
     }
     sum = block_sum(sum);
     for (int c = threadIdx.x; c < columns; c += blockDim.x) {
@@ -423,17 +431,31 @@ extern "C" __global__ void scale_rows(const float* x, i64 xs, const float* norm,
     }
 }
 
-// The stream's last rows: out = scaled * factor. A block a token.
+// The stream's last rows: out = scaled * factor. A block a token, and n, as above.
 extern "C" __global__ void finish_rows(const bf16* scaled, i64 ss, const float* squares, bf16* out, i64 os, int columns,
                                        float epsilon, int n) {
     enter();
     i64 t = blockIdx.x;
+    const bf16* row = scaled + t * ss;
+    int i = threadIdx.x * 8;
+    float v[8];
+    if (i < n) {
+        read8(v, row + i);  // under way while the squares are summed
+    }
     float part = 0.f;
     for (int c = threadIdx.x; c < columns; c += blockDim.x) {
         part += squares[t * columns + c];
     }
     float factor = rsqrtf(block_sum(part) / n + epsilon);
-    for (int i = threadIdx.x; i < n; i += blockDim.x) {
-        out[t * os + i] = narrow<bf16>(widen(scaled[t * ss + i]) * factor);
+    while (i < n) {
+#pragma unroll
+        for (int k = 0; k < 8; k++) {
+            v[k] *= factor;
+        }
+        write8(out + t * os + i, v);
+        i += blockDim.x * 8;
+        if (i < n) {
+            read8(v, row + i);
+        }
     }
 }

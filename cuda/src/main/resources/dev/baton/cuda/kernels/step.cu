@@ -5,24 +5,33 @@
 extern "C" __global__ void begin_step(const int* inputs, i64 stride, int* turn, int* arrived, int* packed, int* tokenTable,
                                       int* slotTable, int n, int tokens) {
     enter();
-    const int* from = inputs + *turn * stride;
     int i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i < n) {
-        int value = __ldcv(from + i);
+        // Host memory is far away: both rows' values are asked for at once, while the turn is read.
+        bool stored = i >= 2 * tokens && i < 3 * tokens;
+        const int* mine = inputs + i;
+        const int* place = i < tokens ? mine + 3 * tokens : stored ? mine + tokens : mine;
+        int value = __ldcv(mine);
+        int secondValue = __ldcv(mine + stride);
+        int at = __ldcv(place);
+        int secondAt = __ldcv(place + stride);
+        if (*turn) {
+            value = secondValue;
+            at = secondAt;
+        }
         if (i < tokens) {
-            int at = __ldcv(from + 3 * tokens + i);
             if (value < 0) {
                 value = tokenTable[at];
             } else {
                 tokenTable[at] = value;
             }
-        } else if (i >= 2 * tokens && i < 3 * tokens) {
-            slotTable[__ldcv(from + tokens + i)] = value;
+        } else if (stored) {
+            slotTable[at] = value;
         }
         packed[i] = value;
     }
     __syncthreads();
-    if (threadIdx.x == 0 && atomicAdd(arrived, 1) == gridDim.x - 1) {
+    if (threadIdx.x == 0 && (gridDim.x == 1 || atomicAdd(arrived, 1) == gridDim.x - 1)) {
         *arrived = 0;
         *turn ^= 1;
     }
