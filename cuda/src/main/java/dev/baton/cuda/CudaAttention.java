@@ -24,8 +24,6 @@ final class CudaAttention {
     private static final int HOPPER_ROWS = 128;
 
     private static final int HOPPER_ROUND = 128;
-    /** Shared memory of a decode block that leaves room for one other on a multiprocessor of Hopper. */
-    private static final int DECODE_SPREAD_BYTES = 110 << 10;
     /** As in latent.cu: elements of a key and a value, the two forms of its kernel. */
     private static final int LATENT_KEY = 576;
 
@@ -33,8 +31,6 @@ final class CudaAttention {
     private static final LatentKernel LATENT_FEW = new LatentKernel(16, 64, 2);
     private static final LatentKernel LATENT_MANY = new LatentKernel(64, 32, 3);
     private static final int MOST_SPLITS = 64;
-    /** From so many rounds a block on, more blocks pay although they join through the device's memory. */
-    private static final int MANY_ROUNDS = 8;
     /** Blocks that a multiprocessor should have at least, so that its memory requests overlap. */
     private static final int BLOCKS_PER_MULTIPROCESSOR = 8;
 
@@ -209,39 +205,59 @@ final class CudaAttention {
     private void flash(Call call) {
         AttentionBatch batch = call.batch;
         int headDim = call.headDim;
-        boolean decode = headDim == call.valueDim && call.isDecode();
+        if (headDim == call.valueDim && call.isDecode()) {
+            decode(call);
+            return;
+        }
         int hopperItems = (call.tokens() * call.group() / HOPPER_ROWS + batch.sequences()) * call.kvHeads;
         // One round and few items: smaller tiles over more blocks answer sooner.
         boolean small = batch.maxContextTokens() <= HOPPER_ROUND && hopperItems < gpu.multiprocessors();
-        if (!decode && !small && call.scale > 0 && gpu.hasWarpGroupProducts()) {
+        if (!small && call.scale > 0 && gpu.hasWarpGroupProducts()) {
             hopper(call, hopperItems);
             return;
         }
-        int gridX = decode ? batch.sequences() : call.tokens() * call.group() / FLASH_ROWS + batch.sequences();
-        int gridY = decode ? call.kvHeads * ((call.group() + 15) / 16) : call.kvHeads;
-        int splits = decode ? flashSplits(gridX * gridY, batch.maxContextTokens()) : 1;
-        // Splits that form a cluster join in its shared memory, more of them in the device's.
-        boolean cluster = gpu.hasClusters() && splits <= Launch.MOST_CLUSTER;
-        long partial = cluster
-                ? 0
-                : scratch.address("attention", 4L * call.tokens() * call.heads * splits * (call.valueDim + 2));
-        long arrived = cluster ? 0 : scratch.address("attention.arrived", 4L * gridX * gridY);
-        Kernel kernel = kernels.get(Source.FLASH, (decode ? "flash_decode_" : "flash_extend_") + headDim);
         put(call.q);
         put(call.keys);
         put(call.values);
         put(batch);
+        put(call.out);
+        launch.put(batch.sequences()).put(call.heads).put(call.kvHeads).put(call.scale);
+        launch.run(
+                kernels.get(Source.FLASH, "flash_extend_" + headDim),
+                call.tokens() * call.group() / FLASH_ROWS + batch.sequences(),
+                call.kvHeads,
+                1,
+                2 * 2 * FLASH_ROUND * (headDim + call.valueDim));
+    }
+
+    private void decode(Call call) {
+        int sequences = call.batch.sequences();
+        int tiles = call.kvHeads * ((call.group() + DecodeBlocks.HEADS - 1) / DecodeBlocks.HEADS);
+        int headDim = call.headDim;
+        DecodeBlocks blocks = DecodeBlocks.of(
+                sequences * tiles,
+                call.batch.maxContextTokens(),
+                headDim,
+                gpu.multiprocessors(),
+                kernels.mostSharedBytes());
+        int splits = blocks.splits();
+        // Splits that form a cluster join in its shared memory, more of them in the device's.
+        boolean cluster = gpu.hasClusters() && splits <= Launch.MOST_CLUSTER;
+        long partial =
+                cluster ? 0 : scratch.address("attention", 4L * sequences * call.heads * splits * (call.valueDim + 2));
+        long arrived = cluster ? 0 : scratch.address("attention.arrived", 4L * sequences * tiles);
+        put(call.q);
+        put(call.keys);
+        put(call.values);
+        put(call.batch);
         launch.put(partial).put(arrived);
-        putResult(call);
-        int sharedBytes = 2 * 2 * FLASH_ROUND * (headDim + call.valueDim);
-        if (decode && headDim == 128 && splits <= 2 && gridX * gridY * splits <= 2 * gpu.multiprocessors()) {
-            // One wave: two blocks a multiprocessor at most, so that no three meet on one while another has one.
-            sharedBytes = Math.max(sharedBytes, Math.min(DECODE_SPREAD_BYTES, kernels.mostSharedBytes() / 2));
-        }
+        put(call.out);
+        launch.put(call.kvHeads).put(call.group()).put(call.scale).put(blocks.stages());
+        Kernel kernel = kernels.get(Source.DECODE, blocks.kernel(headDim), 32 * blocks.warps());
         if (cluster) {
-            launch.runClusters(kernel, false, gridX, gridY, splits, sharedBytes);
+            launch.runClusters(kernel, false, sequences, tiles, splits, blocks.sharedBytes(headDim));
         } else {
-            launch.run(kernel, gridX, gridY, splits, sharedBytes);
+            launch.run(kernel, sequences, tiles, splits, blocks.sharedBytes(headDim));
         }
     }
 
@@ -255,30 +271,14 @@ final class CudaAttention {
         put(call.values);
         put(call.batch);
         launch.put(scratch.address("attention.items", 4));
-        putResult(call);
+        put(call.out);
+        launch.put(call.batch.sequences()).put(call.heads).put(call.kvHeads).put(call.scale);
         launch.run(
                 kernels.get(Source.FLASH_HOPPER, "flash_hopper_" + headDim),
                 Math.min(gpu.multiprocessors(), mostItems),
                 1,
                 1,
                 sharedBytes);
-    }
-
-    /** How the arguments of both flash kernels end. */
-    private void putResult(Call call) {
-        put(call.out);
-        launch.put(call.batch.sequences()).put(call.heads).put(call.kvHeads).put(call.scale);
-    }
-
-    /**
-     * A context is split until there are two blocks a multiprocessor, down to a round each, but not beyond a cluster unless
-     * each block of it had many rounds to do. Powers of two, so that clusters fit the GPU.
-     */
-    private int flashSplits(int blocks, int contextTokens) {
-        int rounds = Math.max(1, contextTokens / FLASH_ROUND);
-        int wanted = Math.max(1, Math.min(2 * gpu.multiprocessors() / blocks, rounds));
-        int most = rounds <= Launch.MOST_CLUSTER * MANY_ROUNDS ? Launch.MOST_CLUSTER : MOST_SPLITS;
-        return Math.min(Integer.highestOneBit(wanted), most);
     }
 
     private void put(Tensor tensor) {

@@ -18,6 +18,7 @@ final class Kernels implements AutoCloseable {
         NORM("norm.cu", 256),
         ATTENTION("attention.cu", 128),
         FLASH("flash.cu", 128),
+        DECODE("decode.cu", 256),
         FLASH_HOPPER("flash_hopper.cu", 384),
         LATENT("latent.cu", 256),
         PRODUCT("product.cu", 256),
@@ -71,7 +72,7 @@ final class Kernels implements AutoCloseable {
         KernelModule module = modules.computeIfAbsent(
                 key.source, s -> gpu.load(cache.code(s.file, gpu.info().architecture())));
         boolean large = switch (key.source) {
-            case ATTENTION, FLASH, FLASH_HOPPER, LATENT, SKINNY, WIDE, TILES, PARTS, GROUPED, GROUPED_F8 -> true;
+            case ATTENTION, FLASH, DECODE, FLASH_HOPPER, LATENT, SKINNY, WIDE, TILES, PARTS, GROUPED, GROUPED_F8 -> true;
             case ELEMENTS, NORM, PRODUCT, EXPERTS, PAGES, SAMPLE, STEP -> false;
         };
         return module.kernel(key.name, key.threads, large ? mostSharedBytes() : 0);

@@ -83,12 +83,14 @@ class PagedAttentionTest {
         check(heads, kvHeads, headDim, headDim, counts, lengths, SCALE);
     }
 
-    @Test
-    void decodeOfManySequences() {
-        int[] lengths = twin.random().ints(150, 1, 260).toArray();
+    /** Enough blocks for two and three a multiprocessor. */
+    @ParameterizedTest
+    @CsvSource({"100, 128", "150, 128", "100, 64"})
+    void decodeOfManySequences(int sequences, int headDim) {
+        int[] lengths = twin.random().ints(sequences, 1, 260).toArray();
         int[] counts = new int[lengths.length];
         Arrays.fill(counts, 1);
-        check(16, 2, 128, 128, counts, lengths, SCALE);
+        check(16, 2, headDim, headDim, counts, lengths, SCALE);
     }
 
     private static int[] ints(String text) {

@@ -51,7 +51,7 @@ class AnalyserTest {
 
     @ParameterizedTest
     @ValueSource(
-            strings = {"flash_decode_128", "flash_extend_192", "flash_hopper_128", "latent_64", "attend_bf16_bf16"})
+            strings = {"flash_decode_128_8_3", "flash_extend_192", "flash_hopper_128", "latent_64", "attend_bf16_bf16"})
     void batonsAttentionIsAttention(String kernel) {
         assertThat(KernelRules.builtIn().rule(EventKind.KERNEL, kernel).kernelClass())
                 .isEqualTo(KernelClass.ATTENTION);
