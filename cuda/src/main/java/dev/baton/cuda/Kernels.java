@@ -72,7 +72,8 @@ final class Kernels implements AutoCloseable {
         KernelModule module = modules.computeIfAbsent(
                 key.source, s -> gpu.load(cache.code(s.file, gpu.info().architecture())));
         boolean large = switch (key.source) {
-            case ATTENTION, FLASH, DECODE, FLASH_HOPPER, LATENT, SKINNY, WIDE, TILES, PARTS, GROUPED, GROUPED_F8 -> true;
+            case ATTENTION, FLASH, DECODE, FLASH_HOPPER, LATENT, SKINNY, WIDE, TILES, PARTS, GROUPED, GROUPED_F8 ->
+                true;
             case ELEMENTS, NORM, PRODUCT, EXPERTS, PAGES, SAMPLE, STEP -> false;
         };
         return module.kernel(key.name, key.threads, large ? mostSharedBytes() : 0);
