@@ -4,6 +4,7 @@ import dev.baton.cuda.compile.KernelCache;
 import dev.baton.cuda.driver.Gpu;
 import dev.baton.cuda.driver.GpuEvent;
 import dev.baton.cuda.driver.GpuGraph;
+import dev.baton.cuda.driver.GrowingMemory;
 import dev.baton.cuda.driver.PeerMemory;
 import dev.baton.cuda.nccl.NcclGroup;
 import dev.baton.cuda.profile.GpuActivity;
@@ -27,7 +28,6 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -47,8 +47,7 @@ public final class CudaDevice implements Device {
 
     private final List<GpuEvent> marks = new ArrayList<>();
     private final List<MemorySegment> hostBuffers = new ArrayList<>();
-    /** Made with the first tensor that is placed. */
-    private @Nullable WeightStream weights;
+    private final CudaWeights weights;
 
     private final long limitBytes;
     private long allocatedBytes;
@@ -59,6 +58,7 @@ public final class CudaDevice implements Device {
         this.options = options;
         this.limitBytes = Math.min(options.memoryLimitBytes(), gpu.freeBytes());
         this.info = new DeviceInfo("cuda", gpu.info().name(), limitBytes, 0);
+        this.weights = new CudaWeights(this, gpu, limitBytes);
         this.ops = new CudaOps(this, KernelCache.standard());
         this.activity = new GpuActivity(gpu);
         this.exchange = new CudaExchange(gpu);
@@ -132,10 +132,7 @@ public final class CudaDevice implements Device {
 
     @Override
     public Tensor allocate(DType dtype, long... shape) {
-        long bytes = dtype.bytes();
-        for (long size : shape) {
-            bytes = Math.multiplyExact(bytes, size);
-        }
+        long bytes = bytes(dtype, shape);
         long rounded = Math.max(256, (bytes + 255) / 256 * 256);
         if (rounded > limitBytes - allocatedBytes) {
             throw outOfMemory(dtype, shape, bytes);
@@ -152,6 +149,15 @@ public final class CudaDevice implements Device {
         return Tensor.dense(MemorySegment.ofAddress(address).reinterpret(bytes), dtype, shape);
     }
 
+    /** Of a dense tensor. */
+    static long bytes(DType dtype, long... shape) {
+        long bytes = dtype.bytes();
+        for (long size : shape) {
+            bytes = Math.multiplyExact(bytes, size);
+        }
+        return bytes;
+    }
+
     private TensorException outOfMemory(DType dtype, long[] shape, long bytes) {
         return new TensorException(
                 TensorException.Code.OUT_OF_MEMORY,
@@ -161,69 +167,50 @@ public final class CudaDevice implements Device {
                         + " --max-running-requests, --context-length or --chunked-prefill-size");
     }
 
-    @Override
-    public Tensor place(Tensor host) {
-        Tensor copy = allocate(host.dtype(), host.shape());
-        if (copy.elements() > 0) {
-            WeightStream stream = weights;
-            if (stream == null) {
-                stream = new WeightStream(gpu);
-                weights = stream;
-            }
-            stream.send(host, copy.memory().address());
+    /** Backs memory with the bytes that are missing, or with as many as wished where there are so many. */
+    void grow(GrowingMemory memory, long missing, long wished, DType dtype, long[] shape) {
+        long left = limitBytes - allocatedBytes;
+        long bytes = memory.rounded(Math.max(missing, wished));
+        bytes = bytes <= left ? bytes : memory.rounded(missing);
+        if (bytes > left) {
+            throw outOfMemory(dtype, shape, bytes(dtype, shape));
         }
-        return copy;
+        try {
+            memory.grow(bytes);
+        } catch (TensorException e) {
+            throw e.code() == TensorException.Code.OUT_OF_MEMORY ? outOfMemory(dtype, shape, bytes(dtype, shape)) : e;
+        }
+        allocatedBytes += bytes;
     }
 
     @Override
-    public @Nullable Weight merge(List<Weight> weights) {
-        Tensor first = weights.getFirst().matrix();
-        boolean alike = weights.stream()
-                .allMatch(w -> w.matrix().dtype() == first.dtype()
-                        && w.inFeatures() == first.columns()
-                        && w.blockScales() == null
-                        && w.matrix().isDense()
-                        && (w.bias() == null) == (weights.getFirst().bias() == null));
-        if (!alike) {
-            return null;
-        }
-        Tensor matrix = join(weights.stream().map(Weight::matrix).toList(), first.columns());
-        Tensor bias = weights.getFirst().bias() == null
-                ? null
-                : join(
-                                weights.stream()
-                                        .map(w -> Objects.requireNonNull(w.bias()))
-                                        .toList(),
-                                1)
-                        .reshape(matrix.rows());
-        return new Weight(matrix, null, bias);
+    public Tensor place(String name, Tensor host) {
+        return weights.place(name, host);
     }
 
-    /** The rows of all parts in new memory; the parts' own memory is freed. */
-    private Tensor join(List<Tensor> parts, int columns) {
-        DType dtype = parts.getFirst().dtype();
-        long rows = parts.stream().mapToLong(part -> part.elements() / columns).sum();
-        Tensor whole = allocate(dtype, rows, columns);
-        long at = whole.memory().address();
-        for (Tensor part : parts) {
-            long bytes = part.elements() * dtype.bytes();
-            gpu.copy(part.memory().address(), at, bytes);
-            at += bytes;
-        }
-        gpu.synchronize();
-        parts.forEach(this::free);
-        return whole;
+    @Override
+    public void beginPlacing() {
+        weights.begin();
     }
 
-    /** Frees a tensor that begins where its allocation does. */
-    private void free(Tensor tensor) {
+    @Override
+    public void endPlacing() {
+        weights.end();
+    }
+
+    @Override
+    public @Nullable Weight merge(List<Weight> parts) {
+        return weights.merge(parts);
+    }
+
+    /** Frees a tensor where it is an allocation; others are freed with what they lie in. */
+    void freeIfOwn(Tensor tensor) {
         long address = tensor.memory().address();
         Long bytes = allocations.remove(address);
-        if (bytes == null) {
-            throw new IllegalArgumentException(tensor + " is no allocation of this device");
+        if (bytes != null) {
+            gpu.free(address);
+            allocatedBytes -= bytes;
         }
-        gpu.free(address);
-        allocatedBytes -= bytes;
     }
 
     @Override
@@ -236,6 +223,7 @@ public final class CudaDevice implements Device {
 
     @Override
     public void toHost(Tensor source, MemorySegment host) {
+        weights.await();
         long bytes = denseBytes(source, host);
         if (bytes > 0) {
             gpu.toHost(source.memory().address(), host, bytes);
@@ -334,6 +322,7 @@ public final class CudaDevice implements Device {
 
     @Override
     public void synchronize() {
+        weights.await();
         gpu.synchronize();
     }
 
@@ -341,15 +330,14 @@ public final class CudaDevice implements Device {
     public void close() {
         if (!closed) {
             closed = true;
+            weights.endStream();
             gpu.synchronize();
             ops.close();
             exchange.close();
             marks.forEach(GpuEvent::close);
             allocations.keySet().forEach(gpu::free);
             hostBuffers.forEach(gpu::freeHost);
-            if (weights != null) {
-                weights.close();
-            }
+            weights.close();
             gpu.close();
         }
     }

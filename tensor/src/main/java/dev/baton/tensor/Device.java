@@ -49,10 +49,28 @@ public interface Device extends AutoCloseable {
     Tensor allocate(DType dtype, long... shape);
 
     /**
-     * Makes host bytes (a mapped weight file, say) usable by the operators: a view without a copy on a CPU, a copy on
-     * a GPU. The host memory must outlive the device.
+     * Begins to prepare for {@link #place}, which works without as well: threads and buffers are then ready when the first
+     * tensor comes.
      */
-    Tensor place(Tensor host);
+    default void beginPlacing() {}
+
+    /**
+     * Makes host bytes (a mapped weight file, say) usable by the operators: a view without a copy on a CPU, a copy on
+     * a GPU. The copy may be under way when this returns: operators may use it after {@link #endPlacing}, and until then the
+     * host memory must not change. It must outlive the device.
+     *
+     * @param name for errors
+     * @throws TensorException OUT_OF_MEMORY; FAULT when a copy begun earlier failed, with that one's name
+     */
+    Tensor place(String name, Tensor host);
+
+    /**
+     * Waits until everything that was placed can be used, and gives back what is held for copies under way; more may be
+     * placed later.
+     *
+     * @throws TensorException FAULT when a copy failed, with its name
+     */
+    default void endPlacing() {}
 
     /**
      * Layers of one input as one layer, whose output features are theirs, one after the other; null where the device

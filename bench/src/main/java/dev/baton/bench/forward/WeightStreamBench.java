@@ -6,7 +6,10 @@ import dev.baton.model.DType;
 import dev.baton.model.safetensors.Checkpoint;
 import dev.baton.model.safetensors.SafetensorsWriter;
 import dev.baton.model.safetensors.StoredTensor;
+import dev.baton.tensor.DeviceSpan;
+import dev.baton.tensor.DeviceSpan.Kind;
 import dev.baton.tensor.Tensor;
+import dev.baton.tensor.TensorException;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -14,14 +17,16 @@ import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Random;
 
 /**
- * How fast the weights of a safetensors file reach a GPU, beside copies of page-locked memory in the same process. Each way
- * maps the file anew, so that its pages are met for the first time; they lie in memory where the file was just written.
+ * How fast the weights of a safetensors file reach a GPU, beside copies of page-locked memory in the same process, and how
+ * much of that time copies run, by CUPTI's records. Each way maps the file anew, so that its pages are met for the first time;
+ * they lie in memory where the file was just written.
  *
  * <p>{@code WeightStreamBench FOLDER [GIGABYTES]}: a folder without a checkpoint gets one of random bytes.
  */
@@ -39,22 +44,53 @@ public final class WeightStreamBench {
         if (!Files.exists(file)) {
             write(file, (long) (1e9 * Double.parseDouble(arguments.length > 1 ? arguments[1] : "4")));
         }
-        try (CudaDevice device = CudaDevice.open(CudaOptions.of(0, DType.BF16))) {
-            for (int round = 0; round < 3; round++) {
+        for (int round = 0; round < 3; round++) {
+            // A device of its own: what is placed stays until it closes.
+            try (CudaDevice device = CudaDevice.open(CudaOptions.of(0, DType.BF16))) {
                 double locked = locked(device);
-                double direct = stream(device, folder, false);
-                double placed = stream(device, folder, true);
+                double direct = stream(device, folder, Way.DRIVER);
+                double placed = stream(device, folder, Way.PLACED);
                 System.out.printf(
                         Locale.ROOT,
                         "page-locked copy %.1f GB/s, mapped file by the driver alone %.1f (%.2f), as weights are placed %.1f"
-                                + " GB/s (%.2f)%n",
+                                + " GB/s (%.2f); %s%n",
                         locked,
                         direct,
                         direct / locked,
                         placed,
-                        placed / locked);
+                        placed / locked,
+                        recorded(device, folder));
             }
         }
+    }
+
+    /** Places once more, recorded. */
+    private static String recorded(CudaDevice device, Path folder) {
+        try {
+            device.activity().start();
+        } catch (TensorException e) {
+            return "no record: " + e.getMessage();
+        }
+        long start = System.nanoTime();
+        stream(device, folder, Way.PLACED_UNCHECKED);
+        long end = System.nanoTime();
+        List<DeviceSpan> copies = device.activity().stop().stream()
+                .filter(span -> span.kind() == Kind.COPY)
+                .sorted(Comparator.comparingLong(DeviceSpan::startNanos))
+                .toList();
+        long busy = 0;
+        long until = start;
+        for (DeviceSpan copy : copies) {
+            busy += Math.max(0, copy.endNanos() - Math.max(until, copy.startNanos()));
+            until = Math.max(until, copy.endNanos());
+        }
+        return String.format(
+                Locale.ROOT,
+                "recorded: %d copies run %.2f of %.1f ms, the first after %.1f ms",
+                copies.size(),
+                (double) busy / (end - start),
+                (end - start) / 1e6,
+                (copies.getFirst().startNanos() - start) / 1e6);
     }
 
     private static void write(Path file, long bytes) throws IOException {
@@ -95,8 +131,14 @@ public final class WeightStreamBench {
         return rate;
     }
 
-    /** GB/s of all tensors of the checkpoint; each one's ends are compared afterwards. */
-    private static double stream(CudaDevice device, Path folder, boolean placed) {
+    private enum Way {
+        DRIVER,
+        PLACED,
+        PLACED_UNCHECKED
+    }
+
+    /** GB/s of all tensors of the checkpoint; each one is compared afterwards. */
+    private static double stream(CudaDevice device, Path folder, Way way) {
         try (Checkpoint checkpoint = Checkpoint.open(folder)) {
             List<Tensor> from = new ArrayList<>();
             for (String name : checkpoint.names()) {
@@ -110,18 +152,19 @@ public final class WeightStreamBench {
             device.synchronize();
             long start = System.nanoTime();
             for (Tensor tensor : from) {
-                if (placed) {
-                    to.add(device.place(tensor));
-                } else {
+                if (way == Way.DRIVER) {
                     Tensor target = device.allocate(tensor.dtype(), tensor.shape());
                     device.toDevice(tensor.memory(), target);
                     to.add(target);
+                } else {
+                    to.add(device.place(tensor.toString(), tensor));
                 }
                 bytes += tensor.elements() * tensor.dtype().bytes();
             }
+            device.endPlacing();
             device.synchronize();
             double rate = (double) bytes / (System.nanoTime() - start);
-            for (int t = 0; t < from.size(); t++) {
+            for (int t = 0; t < from.size() && way != Way.PLACED_UNCHECKED; t++) {
                 check(device, from.get(t), to.get(t));
             }
             return rate;

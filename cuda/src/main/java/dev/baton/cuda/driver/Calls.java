@@ -38,7 +38,19 @@ final class Calls {
     static final MethodHandle ALLOCATE = DRIVER.function("cuMemAlloc_v2", ADDRESS, JAVA_LONG);
     static final MethodHandle FREE = DRIVER.function("cuMemFree_v2", JAVA_LONG);
     static final MethodHandle ALLOCATE_HOST = DRIVER.function("cuMemHostAlloc", ADDRESS, JAVA_LONG, JAVA_INT);
+    static final MethodHandle LOCK = DRIVER.function("cuMemHostRegister_v2", JAVA_LONG, JAVA_LONG, JAVA_INT);
+    static final MethodHandle UNLOCK = DRIVER.function("cuMemHostUnregister", JAVA_LONG);
     static final MethodHandle FREE_HOST = DRIVER.function("cuMemFreeHost", JAVA_LONG);
+    static final MethodHandle GRANULARITY =
+            DRIVER.function("cuMemGetAllocationGranularity", ADDRESS, ADDRESS, JAVA_INT);
+    static final MethodHandle RESERVE =
+            DRIVER.function("cuMemAddressReserve", ADDRESS, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG);
+    static final MethodHandle ADDRESS_FREE = DRIVER.function("cuMemAddressFree", JAVA_LONG, JAVA_LONG);
+    static final MethodHandle CREATE = DRIVER.function("cuMemCreate", ADDRESS, JAVA_LONG, ADDRESS, JAVA_LONG);
+    static final MethodHandle RELEASE = DRIVER.function("cuMemRelease", JAVA_LONG);
+    static final MethodHandle MAP = DRIVER.function("cuMemMap", JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG);
+    static final MethodHandle UNMAP = DRIVER.function("cuMemUnmap", JAVA_LONG, JAVA_LONG);
+    static final MethodHandle SET_ACCESS = DRIVER.function("cuMemSetAccess", JAVA_LONG, JAVA_LONG, ADDRESS, JAVA_LONG);
     static final MethodHandle TO_DEVICE =
             DRIVER.function("cuMemcpyHtoDAsync_v2", JAVA_LONG, ADDRESS, JAVA_LONG, JAVA_LONG);
     static final MethodHandle TO_HOST =

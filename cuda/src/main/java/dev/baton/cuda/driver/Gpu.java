@@ -17,6 +17,7 @@ public final class Gpu implements AutoCloseable {
     private static final int ATTRIBUTE_MAJOR = 75;
     private static final int ATTRIBUTE_MINOR = 76;
     private static final int ATTRIBUTE_SHARED_OPT_IN = 97;
+    private static final int ATTRIBUTE_VIRTUAL_MEMORY = 102;
     private static final int STREAM_NON_BLOCKING = 1;
     private static final int NOT_READY = 600;
     private static final int CAPTURE_THREAD_LOCAL = 1;
@@ -82,7 +83,8 @@ public final class Gpu implements AutoCloseable {
 
     /**
      * Opens a GPU for work beside its rank's: a stream of its own, whose blocks start before those that wait for a place
-     * in another stream. Used by one thread at a time, after {@link #use}.
+     * in another stream. Used by one thread at a time, after {@link #use}; several may queue copies and set marks of their own
+     * at once.
      *
      * @throws TensorException UNAVAILABLE when there is no such GPU
      */
@@ -175,6 +177,16 @@ public final class Gpu implements AutoCloseable {
                 "cuMemAlloc of " + bytes + " bytes", result -> (int) Calls.ALLOCATE.invokeExact(result, bytes));
     }
 
+    /** Whether {@link #growing} works: vGPUs and old drivers have no virtual memory management. */
+    public boolean canGrow() {
+        return attribute(device, ATTRIBUTE_VIRTUAL_MEMORY) != 0;
+    }
+
+    /** A range of addresses for up to so many bytes, none of them backed by memory yet. */
+    public GrowingMemory growing(long mostBytes) {
+        return new GrowingMemory(device, mostBytes);
+    }
+
     public void free(long address) {
         Cuda.run("cuMemFree", () -> (int) Calls.FREE.invokeExact(address));
     }
@@ -188,6 +200,11 @@ public final class Gpu implements AutoCloseable {
 
     public void freeHost(MemorySegment memory) {
         Cuda.run("cuMemFreeHost", () -> (int) Calls.FREE_HOST.invokeExact(memory.address()));
+    }
+
+    /** Page-locked host memory that is made fast; for this thread, or another one that uses the GPU. */
+    public LockedPages lockedPages(long bytes) {
+        return new LockedPages(bytes);
     }
 
     /**
@@ -254,7 +271,12 @@ public final class Gpu implements AutoCloseable {
 
     /** A point of the stream's time. */
     public GpuEvent event() {
-        return new GpuEvent(stream);
+        return new GpuEvent(stream, true);
+    }
+
+    /** As {@link #event}, but one that no time is taken from: the device is done with it sooner. */
+    public GpuEvent untimedEvent() {
+        return new GpuEvent(stream, false);
     }
 
     /** Records what {@code work} queues instead of running it. */

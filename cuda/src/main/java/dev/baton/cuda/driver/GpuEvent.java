@@ -5,16 +5,18 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
-/** A mark in a stream. Used by the stream's thread. */
+/** A mark in a stream. Used by one thread: the stream's, or one of several that share it, see {@link Gpu#openBeside}. */
 public final class GpuEvent implements AutoCloseable {
     private static final int NOT_READY = 600;
+    private static final int WITHOUT_TIME = 2;
 
     private final long stream;
     private final long event;
 
-    GpuEvent(long stream) {
+    GpuEvent(long stream, boolean timed) {
         this.stream = stream;
-        this.event = Cuda.longOf("cuEventCreate", result -> (int) Calls.EVENT_CREATE.invokeExact(result, 0));
+        int flags = timed ? 0 : WITHOUT_TIME;
+        this.event = Cuda.longOf("cuEventCreate", result -> (int) Calls.EVENT_CREATE.invokeExact(result, flags));
     }
 
     /** Puts the mark behind everything queued so far. */
@@ -41,7 +43,7 @@ public final class GpuEvent implements AutoCloseable {
         return code == 0;
     }
 
-    /** Device time from an earlier mark to this one, both passed, in milliseconds. */
+    /** Device time from an earlier mark to this one, both timed and passed, in milliseconds. */
     public float millisSince(GpuEvent earlier) {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment result = arena.allocate(ValueLayout.JAVA_FLOAT);

@@ -86,14 +86,14 @@ public final class WeightLoader {
         if (stored.dtype() != DType.F8_E4M3) {
             Tensor whole = Tensor.dense(stored.data(), stored.dtype(), out, in);
             return new Weight(
-                    place(whole.rowRange(part.row(), part.rows()).columnRange(part.column(), part.columns())),
+                    place(name, whole.rowRange(part.row(), part.rows()).columnRange(part.column(), part.columns())),
                     null,
                     bias);
         }
         BlockScaled scaled = BlockScaled.of(source, stored);
         if (part.startsBlock()) {
             Tensor scales = uploadCounted(scaled.scales(part), part.blockRows(), part.blockColumns());
-            return new Weight(place(scaled.matrix(part)), scales, bias);
+            return new Weight(place(name, scaled.matrix(part)), scales, bias);
         }
         return new Weight(uploadCounted(scaled.expand(part), part.rows(), part.columns()), null, bias);
     }
@@ -102,7 +102,8 @@ public final class WeightLoader {
     public Tensor table(String name, int rows, int columns, int from, int count) {
         StoredTensor stored = matrix(name, dummyType, rows, columns);
         refuseScaled(stored);
-        return place(Tensor.dense(stored.data(), stored.dtype(), rows, columns).rowRange(from, count));
+        return place(
+                name, Tensor.dense(stored.data(), stored.dtype(), rows, columns).rowRange(from, count));
     }
 
     /** A vector as F32 [n], whatever it is stored as. */
@@ -202,9 +203,9 @@ public final class WeightLoader {
                         + "; F32, F16, BF16 and (matrices of layers) block-scaled F8_E4M3 can be served");
     }
 
-    private Tensor place(Tensor host) {
+    private Tensor place(String name, Tensor host) {
         bytes.addAndGet(host.elements() * host.dtype().bytes());
-        return device.place(host);
+        return device.place(name, host);
     }
 
     private Tensor uploadCounted(float[] values, long... shape) {

@@ -83,6 +83,7 @@ public final class ModelRunner {
         this.collectives = communicators;
         WeightLoader loader = new WeightLoader(weights, device, config);
         try {
+            device.beginPlacing();
             this.decoder = new Decoder(
                     config,
                     layout,
@@ -93,6 +94,7 @@ public final class ModelRunner {
                             options.alwaysAbsorbed(),
                             balance == null ? ExpertPlacement.IDENTITY : balance,
                             options.dispatch()));
+            device.endPlacing();
         } catch (TensorException e) {
             throw MemoryPlan.weightsDoNotFit(loader.bytes(), device.info().memoryBytes(), e);
         }

@@ -101,8 +101,8 @@ public final class LateDevice implements Device {
     }
 
     @Override
-    public Tensor place(Tensor host) {
-        return cpu.place(host);
+    public Tensor place(String name, Tensor host) {
+        return cpu.place(name, host);
     }
 
     @Override

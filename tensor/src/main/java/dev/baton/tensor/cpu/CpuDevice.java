@@ -111,7 +111,7 @@ public final class CpuDevice implements Device {
 
     /** A view of native memory; heap memory is copied into the device's own. */
     @Override
-    public Tensor place(Tensor host) {
+    public Tensor place(String name, Tensor host) {
         if (host.memory().isNative()) {
             return host;
         }

@@ -45,9 +45,9 @@ class CpuDeviceTest {
     void placeKeepsNativeMemoryAndCopiesHeapMemory() {
         try (CpuDevice device = CpuDevice.open(1)) {
             Tensor own = device.allocate(DType.F32, 4);
-            assertThat(device.place(own)).isSameAs(own);
+            assertThat(device.place("own", own)).isSameAs(own);
             Tensor heap = new Tensor(MemorySegment.ofArray(new float[] {1, 2, 3, 4, 5, 6}), DType.F32, 3, 2, 2);
-            Tensor placed = device.place(heap);
+            Tensor placed = device.place("heap", heap);
             assertThat(placed.memory().isNative()).isTrue();
             float[] back = new float[4];
             device.toHost(placed, MemorySegment.ofArray(back));
