@@ -13,7 +13,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Weights in the type that an operator needs. A weight of another type, a block-scaled F8 one too, is converted once,
- * when it is first used, and its copy is kept beside it.
+ * when it is first used, and its copy is kept beside it. The device is waited for then: products ask for weights before the
+ * kernel ahead of them has ended.
  */
 final class Operands {
     private final CudaDevice device;
@@ -62,6 +63,7 @@ final class Operands {
                 .put(to.rowStride())
                 .put(from.columns());
         launch.run(kernels.get(Kernels.Source.ELEMENTS, "unscale_" + Kernels.type(dtype)), from.rows(), 1, 1, 0);
+        device.synchronize();
         return to;
     }
 
@@ -78,6 +80,7 @@ final class Operands {
                 1,
                 1,
                 0);
+        device.synchronize();
         return to;
     }
 
