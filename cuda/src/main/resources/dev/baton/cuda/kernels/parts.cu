@@ -28,29 +28,15 @@ struct Parts {
 // The loading thread: `steps` stages from stage `first` of k on.
 template <class S>
 __device__ __forceinline__ void load_slice(const TensorMap& w, const TensorMap& x, int first, int steps, const Ring& ring) {
-    auto loadW = [&](int s, int step) {
-        load_2d(ring.stages + s * S::STAGE, w, ring.full + s * 8, (first + step) * DEPTH, blockIdx.x * S::TOKENS, READ_ONCE);
-    };
-    auto loadX = [&](int s, int step) {
-        load_2d(ring.stages + s * S::STAGE + S::X_BYTES, x, ring.full + s * 8, (first + step) * DEPTH, 0, READ_AGAIN);
-    };
-    int early = min(steps, S::STAGES);
-    for (int s = 0; s < early; s++) {
-        barrier_expect(ring.full + s * 8, S::STAGE);
-        loadW(s, s);
-    }
-    wait_previous();
-    for (int s = 0; s < early; s++) {
-        loadX(s, s);
-    }
-    for (int step = early; step < steps; step++) {
-        int s = step % S::STAGES;
-        barrier_wait(ring.empty + s * 8, step / S::STAGES - 1 & 1);
-        barrier_expect(ring.full + s * 8, S::STAGE);
-        loadW(s, step);
-        loadX(s, step);
-    }
-    launch_next();
+    load_stages<S>(
+        steps, ring,
+        [&](int s, int step) {
+            load_2d(ring.stages + s * S::STAGE, w, ring.full + s * 8, (first + step) * DEPTH, blockIdx.x * S::TOKENS,
+                    READ_ONCE);
+        },
+        [&](int s, int step) {
+            load_2d(ring.stages + s * S::STAGE + S::X_BYTES, x, ring.full + s * 8, (first + step) * DEPTH, 0, READ_AGAIN);
+        });
 }
 
 // Block (tile of rows, slice of k). What wide.cuh calls tokens are rows of w here.

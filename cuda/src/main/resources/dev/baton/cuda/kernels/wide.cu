@@ -1,8 +1,7 @@
 #include "hopper.cuh"
 #include "wide.cuh"
-// silu(x gate^T) * (x up^T) of a decode step of 33 to 256 tokens, at the speed at which the weights can be read: a block has one
-// tile with all tokens (wide.cuh), and there are as many blocks as multiprocessors or a few less. The first weights do not wait
-// for the kernel before: they are never written.
+// silu(x gate^T) * (x up^T) of a decode step of 17 to 256 tokens, at the speed at which the weights can be read: a block has one
+// tile with all tokens (wide.cuh), and there are as many blocks as multiprocessors or a few less.
 
 struct Input {
     int k;
@@ -12,28 +11,15 @@ struct Input {
 // The loading thread.
 template <class S>
 __device__ __forceinline__ void load_all(const TensorMap& x, const TensorMap& w, const Input& in, const Ring& ring) {
-    int steps = (in.k + DEPTH - 1) / DEPTH;
-    auto loadW = [&](int s, int step) {
-        load_3d(ring.stages + s * S::STAGE + S::X_BYTES, w, ring.full + s * 8, step * DEPTH, 0, blockIdx.x * (S::N / 2),
-                READ_ONCE);
-    };
-    int early = min(steps, S::STAGES);
-    for (int s = 0; s < early; s++) {
-        barrier_expect(ring.full + s * 8, S::STAGE);
-        loadW(s, s);
-    }
-    wait_previous();
-    for (int s = 0; s < early; s++) {
-        load_2d(ring.stages + s * S::STAGE, x, ring.full + s * 8, s * DEPTH, 0, READ_AGAIN);
-    }
-    for (int step = early; step < steps; step++) {
-        int s = step % S::STAGES;
-        barrier_wait(ring.empty + s * 8, step / S::STAGES - 1 & 1);
-        barrier_expect(ring.full + s * 8, S::STAGE);
-        loadW(s, step);
-        load_2d(ring.stages + s * S::STAGE, x, ring.full + s * 8, step * DEPTH, 0, READ_AGAIN);
-    }
-    launch_next();
+    load_stages<S>(
+        (in.k + DEPTH - 1) / DEPTH, ring,
+        [&](int s, int step) {
+            load_3d(ring.stages + s * S::STAGE + S::X_BYTES, w, ring.full + s * 8, step * DEPTH, 0,
+                    blockIdx.x * (S::N / 2), READ_ONCE);
+        },
+        [&](int s, int step) {
+            load_2d(ring.stages + s * S::STAGE, x, ring.full + s * 8, step * DEPTH, 0, READ_AGAIN);
+        });
 }
 
 // out[t, p] = silu(gate row p) * up row p, one block a tile. Columns are gate and up of the tile's pairs. Results go through

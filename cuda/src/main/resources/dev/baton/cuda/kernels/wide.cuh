@@ -42,6 +42,29 @@ template <class S> __device__ __forceinline__ Ring open_ring(unsigned char* shar
     return ring;
 }
 
+// The loading thread's way through `steps` stages of a block that has one tile; loadW(s, step) and loadX(s, step) ask for
+// what place s of the ring gets. The first weights do not wait for the kernel before: they are never written.
+template <class S, class W, class X>
+__device__ __forceinline__ void load_stages(int steps, const Ring& ring, W loadW, X loadX) {
+    int early = min(steps, S::STAGES);
+    for (int s = 0; s < early; s++) {
+        barrier_expect(ring.full + s * 8, S::STAGE);
+        loadW(s, s);
+    }
+    wait_previous();
+    for (int s = 0; s < early; s++) {
+        loadX(s, s);
+    }
+    for (int step = early; step < steps; step++) {
+        int s = step % S::STAGES;
+        barrier_wait(ring.empty + s * 8, step / S::STAGES - 1 & 1);
+        barrier_expect(ring.full + s * 8, S::STAGE);
+        loadW(s, step);
+        loadX(s, step);
+    }
+    launch_next();
+}
+
 template <int MT, int SIZE> __device__ __forceinline__ void clear(float (&acc)[MT][SIZE]) {
 #pragma unroll
     for (int m = 0; m < MT; m++) {
