@@ -13,7 +13,6 @@ import dev.baton.tensor.Ops;
 import dev.baton.tensor.SampledRows;
 import dev.baton.tensor.StepExchange;
 import dev.baton.tensor.Tensor;
-import dev.baton.tensor.TensorException;
 import dev.baton.tensor.Weight;
 
 /** The operators as kernels on the device's stream: each call queues and returns. */
@@ -21,22 +20,18 @@ final class CudaOps implements Ops, AutoCloseable {
     /** As in product.cu. */
     private static final int FEW_TOKENS = 4;
 
-    /** Threads of most blocks, and the most of any. */
-    private static final int BLOCK = 256;
-
-    private static final int MOST_THREADS = 1024;
-
     private final Launch launch;
     private final Kernels kernels;
     private final MatrixProduct product;
     private final Operands operands;
+    private final CudaElements elements;
     private final CudaAttention attention;
     private final CudaExperts experts;
     private final SkinnyProduct skinny;
     private final GatedProduct gatedProduct;
     private final SplitProduct split;
     private final CudaChoice choice;
-    private final boolean fuses;
+    /** 0 where nothing is fused. */
     private final int mostFused;
 
     CudaOps(CudaDevice device, KernelCache cache) {
@@ -44,6 +39,7 @@ final class CudaOps implements Ops, AutoCloseable {
         this.kernels = new Kernels(device.gpu(), cache);
         this.product = new MatrixProduct(device.gpu());
         this.operands = new Operands(device, launch, kernels);
+        this.elements = new CudaElements(launch, kernels, operands);
         Scratch scratch = new Scratch(device);
         this.skinny = new SkinnyProduct(device.gpu().info(), launch, kernels, operands);
         TensorMaps maps = new TensorMaps();
@@ -57,22 +53,12 @@ final class CudaOps implements Ops, AutoCloseable {
                 new ExpertProduct(device.gpu().info(), launch, kernels));
         this.choice =
                 new CudaChoice(launch, kernels, scratch, device.gpu().info().multiprocessors());
-        this.fuses = device.gpu().info().hasClusters() && device.activationType() == DType.BF16;
-        this.mostFused = device.gpu().info().hasWarpGroups() ? SplitProduct.MOST_TOKENS : SkinnyProduct.MOST_TOKENS;
+        boolean fuses = device.gpu().info().hasClusters() && device.activationType() == DType.BF16;
+        boolean splits = device.gpu().info().hasWarpGroupProducts();
+        this.mostFused = !fuses ? 0 : splits ? SplitProduct.MOST_TOKENS : SkinnyProduct.MOST_TOKENS;
         this.attention = new CudaAttention(device.gpu().info(), launch, kernels, scratch);
         // A compiler that is missing or unfit is an error of the start, not of the first request.
         kernels.get(Source.STEP, "begin_step");
-    }
-
-    private static TensorException misfit(String operator, String rule, Tensor... tensors) {
-        return new TensorException(
-                TensorException.Code.SHAPE, operator + ": " + rule + "; got " + java.util.Arrays.toString(tensors));
-    }
-
-    private static void requireSameShape(String operator, Tensor a, Tensor b) {
-        if (a.rows() != b.rows() || a.columns() != b.columns()) {
-            throw misfit(operator, "both must be [T, n]", a, b);
-        }
     }
 
     /** Puts address and row stride. */
@@ -84,74 +70,25 @@ final class CudaOps implements Ops, AutoCloseable {
         return tensor.memory().address();
     }
 
-    private static String pair(Tensor a, Tensor b) {
-        return Kernels.type(a.dtype()) + "_" + Kernels.type(b.dtype());
-    }
-
-    /** A block a row; nothing for an empty step. */
-    private void run(Source source, String kernel, int rows) {
-        launch.run(kernels.get(source, kernel), rows, 1, 1, 0);
-    }
-
     @Override
     public void embed(Tensor ids, Tensor table, int firstId, Tensor out) {
-        if (ids.elements() != out.rows() || table.columns() != out.columns()) {
-            throw misfit("embed", "ids [T], table [rows, hidden], out [T, hidden]", ids, table, out);
-        }
-        if (out.rows() == 0) {
-            return;
-        }
-        rows(rows(launch.put(address(ids)), table), out)
-                .put(table.rows())
-                .put(firstId)
-                .put(out.columns());
-        run(Source.ELEMENTS, "embed_" + pair(table, out), out.rows());
+        elements.embed(ids, table, firstId, out);
     }
 
     @Override
     public void rmsNorm(Tensor x, Tensor weight, float epsilon, Tensor out) {
-        requireSameShape("rmsNorm", x, out);
-        if (weight.elements() != x.columns()) {
-            throw misfit("rmsNorm", "x [T, n], weight [n]", x, weight);
-        }
-        if (x.rows() == 0) {
-            return;
-        }
-        long factors = operands.address(weight, DType.F32);
-        rows(rows(launch, x).put(factors), out).put(epsilon).put(x.columns());
-        run(Source.NORM, "rms_norm_" + pair(x, out), x.rows());
+        elements.rmsNorm(x, weight, epsilon, out);
     }
 
     @Override
     public void addRmsNorm(Tensor residual, Tensor x, Tensor weight, float epsilon, Tensor out) {
-        requireSameShape("addRmsNorm", residual, x);
-        requireSameShape("addRmsNorm", x, out);
-        if (x.dtype() != out.dtype()) {
-            throw misfit("addRmsNorm", "x and out must have one dtype", x, out);
-        }
-        if (x.rows() == 0) {
-            return;
-        }
-        long factors = operands.address(weight, DType.F32);
-        int n = x.columns();
-        boolean wide = residual.dtype() == DType.F32
-                && x.dtype() == DType.BF16
-                && n <= 8 * MOST_THREADS
-                && isWide(residual)
-                && isWide(x)
-                && isWide(out);
-        rows(rows(rows(launch, residual), x).put(factors), out).put(epsilon).put(n);
-        if (wide) {
-            launch.run(kernels.get(Source.NORM, "add_rms_norm_wide", (n / 8 + 31) / 32 * 32), x.rows(), 1, 1, 0);
-        } else {
-            run(Source.NORM, "add_rms_norm_" + pair(residual, x), x.rows());
-        }
+        elements.addRmsNorm(residual, x, weight, epsilon, out);
     }
 
     @Override
     public void linear(Tensor x, Weight weight, Tensor out) {
         if (x.columns() != weight.inFeatures() || out.columns() != weight.outFeatures() || x.rows() != out.rows()) {
-            throw misfit("linear", "x [T, in], weight [out, in], out [T, out]", x, weight.matrix(), out);
+            throw CudaElements.misfit("linear", "x [T, in], weight [out, in], out [T, out]", x, weight.matrix(), out);
         }
         if (x.rows() == 0) {
             return;
@@ -180,12 +117,7 @@ final class CudaOps implements Ops, AutoCloseable {
 
     /** The kernel that reads weights at the memory's speed takes BF16, few tokens, rows on 16-byte boundaries. */
     private static boolean isFew(Tensor x, Tensor matrix) {
-        return x.rows() <= FEW_TOKENS && x.dtype() == DType.BF16 && isWide(x) && isWide(matrix);
-    }
-
-    /** Rows begin on 16-byte boundaries and are whole groups of eight elements. */
-    private static boolean isWide(Tensor tensor) {
-        return tensor.columns() % 8 == 0 && tensor.rowStride() % 8 == 0 && address(tensor) % 16 == 0;
+        return x.rows() <= FEW_TOKENS && SkinnyProduct.isWide(x) && SkinnyProduct.isWide(matrix);
     }
 
     @Override
@@ -194,7 +126,7 @@ final class CudaOps implements Ops, AutoCloseable {
                 || out.columns() != matrices.size(1)
                 || x.rows() != out.rows()
                 || x.rows() % matrices.size(0) != 0) {
-            throw misfit(
+            throw CudaElements.misfit(
                     "headLinear",
                     "x [T * heads, in], matrices [heads, out, in], out [T * heads, out]",
                     x,
@@ -210,34 +142,17 @@ final class CudaOps implements Ops, AutoCloseable {
 
     @Override
     public void add(Tensor target, Tensor x) {
-        requireSameShape("add", target, x);
-        if (x.rows() > 0) {
-            rows(rows(launch, target), x).put(x.columns());
-            run(Source.ELEMENTS, "add_" + pair(x, target), x.rows());
-        }
+        elements.add(target, x);
     }
 
     @Override
     public void copy(Tensor x, Tensor out) {
-        requireSameShape("copy", x, out);
-        if (x.rows() > 0) {
-            rows(rows(launch, x), out).put(x.columns());
-            run(Source.ELEMENTS, "copy_" + pair(x, out), x.rows());
-        }
+        elements.copy(x, out);
     }
 
     @Override
     public void siluMul(Tensor gate, Tensor up, Tensor out) {
-        requireSameShape("siluMul", gate, up);
-        requireSameShape("siluMul", gate, out);
-        if (gate.rows() > 0) {
-            int n = gate.columns();
-            boolean wide = gate.dtype() == DType.BF16 && isWide(gate) && isWide(up) && isWide(out);
-            rows(rows(rows(launch, gate), up), out).put(n);
-            int parts = (n + (wide ? 8 : 1) * BLOCK - 1) / ((wide ? 8 : 1) * BLOCK);
-            String kernel = wide ? "silu_mul_wide" : "silu_mul_" + Kernels.type(gate.dtype());
-            launch.run(kernels.get(Source.ELEMENTS, kernel), gate.rows(), parts, 1, 0);
-        }
+        elements.siluMul(gate, up, out);
     }
 
     @Override
@@ -250,20 +165,7 @@ final class CudaOps implements Ops, AutoCloseable {
             int offset,
             int rotaryDim,
             boolean interleaved) {
-        if (x.columns() != heads * headDim || positions.elements() != x.rows() || table.columns() != rotaryDim) {
-            throw misfit("rope", "x [T, heads * headDim], positions [T], table [max, rotaryDim]", x, positions, table);
-        }
-        if (x.rows() > 0) {
-            rows(launch, x)
-                    .put(address(positions))
-                    .put(address(table))
-                    .put(heads)
-                    .put(headDim)
-                    .put(offset)
-                    .put(rotaryDim)
-                    .put(interleaved ? 1 : 0);
-            run(Source.ELEMENTS, "rope_" + Kernels.type(x.dtype()), x.rows());
-        }
+        elements.rope(x, positions, table, heads, headDim, offset, rotaryDim, interleaved);
     }
 
     @Override
@@ -280,59 +182,17 @@ final class CudaOps implements Ops, AutoCloseable {
             Tensor slots,
             Tensor keys,
             Tensor values) {
-        if (q.columns() != heads * headDim
-                || k.columns() != kvHeads * headDim
-                || keys.columns() != k.columns()
-                || values.columns() != v.columns()
-                || keys.dtype() != values.dtype()) {
-            throw misfit(
-                    "ropeAndStore", "q [T, heads * headDim], k and keys, v and values alike", q, k, v, keys, values);
-        }
-        if (q.rows() == 0) {
-            return;
-        }
-        rows(rows(rows(rows(rows(launch, q), k), v), keys), values)
-                .put(address(positions))
-                .put(address(slots))
-                .put(address(table))
-                .put(heads)
-                .put(kvHeads)
-                .put(headDim)
-                .put(v.columns());
-        boolean wide = !interleaved && table.columns() == headDim && headDim % 16 == 0;
-        for (Tensor tensor : new Tensor[] {q, k, v, keys, values}) {
-            wide &= SkinnyProduct.isWide(tensor);
-        }
-        if (wide) {
-            int eighths = ((heads + kvHeads) * headDim / 2 + v.columns()) / 8;
-            int threads = Math.min(512, (eighths + 31) / 32 * 32);
-            launch.run(kernels.get(Source.ELEMENTS, "rope_store_wide", threads), q.rows(), 1, 1, 0);
-        } else {
-            launch.put(table.columns()).put(interleaved ? 1 : 0);
-            run(Source.ELEMENTS, "rope_store_" + pair(q, keys), q.rows());
-        }
+        elements.ropeAndStore(q, k, v, positions, table, heads, kvHeads, headDim, interleaved, slots, keys, values);
     }
 
     @Override
     public void scatterRows(Tensor x, Tensor slots, Tensor cache) {
-        if (slots.elements() != x.rows() || cache.columns() != x.columns()) {
-            throw misfit("scatterRows", "x [T, n], slots [T], cache [slots, n]", x, slots, cache);
-        }
-        if (x.rows() > 0) {
-            rows(rows(launch, x).put(address(slots)), cache).put(x.columns());
-            run(Source.ELEMENTS, "scatter_" + pair(x, cache), x.rows());
-        }
+        elements.scatterRows(x, slots, cache);
     }
 
     @Override
     public void gatherRows(Tensor cache, Tensor slots, Tensor out) {
-        if (slots.elements() != out.rows() || cache.columns() != out.columns()) {
-            throw misfit("gatherRows", "cache [slots, n], slots [T], out [T, n]", cache, slots, out);
-        }
-        if (out.rows() > 0) {
-            rows(rows(launch, cache).put(address(slots)), out).put(out.columns());
-            run(Source.ELEMENTS, "gather_" + pair(cache, out), out.rows());
-        }
+        elements.gatherRows(cache, slots, out);
     }
 
     @Override
@@ -352,7 +212,7 @@ final class CudaOps implements Ops, AutoCloseable {
                 || values.columns() != kvHeads * valueDim
                 || out.columns() != heads * valueDim
                 || q.rows() != out.rows()) {
-            throw misfit(
+            throw CudaElements.misfit(
                     "attention", "shapes do not fit " + heads + " and " + kvHeads + " heads", q, keys, values, out);
         }
         attention.run(q, keys, values, batch, heads, kvHeads, headDim, valueDim, scale, out);
@@ -372,7 +232,7 @@ final class CudaOps implements Ops, AutoCloseable {
                 || cache.columns() != latentDim + ropeDim
                 || out.columns() != heads * latentDim
                 || q.rows() != out.rows()) {
-            throw misfit("latentAttention", "shapes do not fit " + heads + " heads", q, cache, out);
+            throw CudaElements.misfit("latentAttention", "shapes do not fit " + heads + " heads", q, cache, out);
         }
         attention.run(q, cache, cache, batch, heads, 1, latentDim + ropeDim, latentDim, scale, out);
     }
@@ -384,7 +244,7 @@ final class CudaOps implements Ops, AutoCloseable {
 
     @Override
     public void experts(Tensor x, Tensor ids, Tensor weights, ExpertWeights all, Tensor out) {
-        requireSameShape("experts", x, out);
+        CudaElements.requireSameShape("experts", x, out);
         experts.run(x, ids, weights, all, out);
     }
 
@@ -411,7 +271,7 @@ final class CudaOps implements Ops, AutoCloseable {
     @Override
     public void gatedLinear(Tensor x, Weight weight, Tensor out) {
         if (x.columns() != weight.inFeatures() || out.columns() != weight.outFeatures() || x.rows() != out.rows()) {
-            throw misfit(
+            throw CudaElements.misfit(
                     "gatedLinear", "x [T, in], weight [2 * inner, in], out [T, 2 * inner]", x, weight.matrix(), out);
         }
         if (!gatedProduct.multiply(x, weight, out)) {
@@ -421,7 +281,7 @@ final class CudaOps implements Ops, AutoCloseable {
 
     @Override
     public int fusedTokens(DType cacheType) {
-        return fuses && cacheType == DType.BF16 ? mostFused : 0;
+        return cacheType == DType.BF16 ? mostFused : 0;
     }
 
     /** Whether the few-token kernels do a step, which keep the stream in a form of their own. */

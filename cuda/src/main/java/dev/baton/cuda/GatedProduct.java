@@ -15,7 +15,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class GatedProduct {
     /** As in wide.cuh: k of a stage. */
-    private static final int DEPTH = 64;
+    static final int DEPTH = 64;
     /** Pairs of gate and up that tiles.cu keeps together. */
     private static final int SPREAD = 32;
     /** Token tiles that are gone through together. */
@@ -115,7 +115,7 @@ final class GatedProduct {
     /** The same by this variant, which takes so many tokens. */
     boolean multiply(Tile tile, Tensor x, Weight weight, Tensor out) {
         int inner = weight.outFeatures() / 2;
-        if (!gpu.hasWarpGroups()
+        if (!gpu.hasWarpGroupProducts()
                 || weight.bias() != null
                 || inner % (tile == Tile.MANY ? SPREAD : 8) != 0
                 || !SkinnyProduct.isWide(x)

@@ -94,10 +94,7 @@ final class SkinnyProduct {
 
     /** BF16 rows that begin on 16-byte boundaries and are whole groups of eight elements. */
     static boolean isWide(Tensor tensor) {
-        return tensor.dtype() == DType.BF16
-                && tensor.columns() % 8 == 0
-                && tensor.rowStride() % 8 == 0
-                && tensor.memory().address() % 16 == 0;
+        return tensor.dtype() == DType.BF16 && CudaElements.isWide(tensor);
     }
 
     /** out = x W^T + bias. */

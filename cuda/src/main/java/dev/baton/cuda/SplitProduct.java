@@ -17,8 +17,6 @@ final class SplitProduct {
     /** Tokens at most: columns of the widest tile. */
     static final int MOST_TOKENS = 256;
 
-    /** As in wide.cuh: k of a stage. */
-    private static final int DEPTH = 64;
     /** As in parts.cu. */
     private static final int MOST_RING = 200 << 10;
 
@@ -58,7 +56,7 @@ final class SplitProduct {
         }
 
         int sharedBytes(int k) {
-            int stage = (rows() + tokens) * 2 * DEPTH;
+            int stage = (rows() + tokens) * 2 * GatedProduct.DEPTH;
             int steps = (stages(k) + slices - 1) / slices;
             return Math.min(steps, Math.min(MOST_RING / stage, MOST_STAGES)) * stage;
         }
@@ -85,7 +83,7 @@ final class SplitProduct {
     }
 
     private static int stages(int k) {
-        return (k + DEPTH - 1) / DEPTH;
+        return (k + GatedProduct.DEPTH - 1) / GatedProduct.DEPTH;
     }
 
     /**
@@ -106,8 +104,8 @@ final class SplitProduct {
             int most = Math.min(MOST_SLICES, Math.min(multiprocessors / tiles, Math.max(1, steps / FEWEST_STEPS)));
             for (int slices = 1; slices <= most; slices++) {
                 int longest = (steps + slices - 1) / slices;
-                double weights = WEIGHT_COST * 2 * DEPTH * longest * rows;
-                double rest = 2.0 * DEPTH * longest * tokens
+                double weights = WEIGHT_COST * 2 * GatedProduct.DEPTH * longest * rows;
+                double rest = 2.0 * GatedProduct.DEPTH * longest * tokens
                         + PART_COST * 4 * tokens * (rows + (double) slices * n / multiprocessors);
                 boolean busy = (double) n * steps >= LEAST_USE * multiprocessors * rows * longest;
                 if (busy && weights + rest < fewest) {
@@ -213,7 +211,7 @@ final class SplitProduct {
     private boolean multiply(Plan plan, Tensor x, Weight weight) {
         int n = weight.outFeatures();
         int k = weight.inFeatures();
-        if (!gpu.hasWarpGroups() || n % 8 != 0 || !SkinnyProduct.isWide(x)) {
+        if (!gpu.hasWarpGroupProducts() || n % 8 != 0 || !SkinnyProduct.isWide(x)) {
             return false;
         }
         Tensor matrix = operands.matrix(weight, DType.BF16);

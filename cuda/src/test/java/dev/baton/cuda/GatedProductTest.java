@@ -6,7 +6,6 @@ import dev.baton.cuda.GatedProduct.Tile;
 import dev.baton.model.DType;
 import dev.baton.tensor.Weight;
 import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -19,8 +18,7 @@ class GatedProductTest {
 
     @BeforeAll
     static void open() {
-        twin = Twin.open();
-        Assumptions.assumeTrue(twin.device().gpu().info().hasWarpGroups(), "this GPU has no products of warp groups");
+        twin = Twin.openWithWarpGroups();
     }
 
     @AfterAll

@@ -7,7 +7,6 @@ import dev.baton.model.DType;
 import dev.baton.tensor.NormedRows;
 import dev.baton.tensor.Weight;
 import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -20,8 +19,7 @@ class SplitProductTest {
 
     @BeforeAll
     static void open() {
-        twin = Twin.open();
-        Assumptions.assumeTrue(twin.device().gpu().info().hasWarpGroups(), "this GPU has no products of warp groups");
+        twin = Twin.openWithWarpGroups();
     }
 
     @AfterAll

@@ -30,6 +30,16 @@ final class Twin implements AutoCloseable {
         return new Twin();
     }
 
+    /** As {@link #open}; skips the test where the GPU has no products of warp groups, too. */
+    static Twin openWithWarpGroups() {
+        Twin twin = open();
+        if (!twin.device.gpu().info().hasWarpGroupProducts()) {
+            twin.close();
+            Assumptions.abort("this GPU has no products of warp groups");
+        }
+        return twin;
+    }
+
     /** Skips the test where there is no GPU. */
     static void requireGpu() {
         String why = CudaDevice.whyUnavailable();

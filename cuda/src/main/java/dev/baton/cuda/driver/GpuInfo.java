@@ -23,11 +23,6 @@ public record GpuInfo(
         return major == 9;
     }
 
-    /** Whether there are products of warp groups (wgmma), which only this generation has. */
-    public boolean hasWarpGroups() {
-        return major == 9;
-    }
-
     /** Whether blocks can form clusters and kernels can be launched ahead: compute capability 9.0 and later. */
     public boolean hasClusters() {
         return major >= 9;
